@@ -1,0 +1,692 @@
+"""`AutoencoderTransformer`: the estimator, and the only file that knows all the parts."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skae import _validation as check
+from skae._callbacks import SklearnCallbacks
+from skae._fitting import SOLVERS, Fitting, solver_class_and_options
+from skae._pca_start import LinearStart, fit_mean
+from skae._runtime import (
+    RandomStreams,
+    choose_threads,
+    inference_modes,
+    torch_threads,
+)
+from skae._training import Rows, result_dtype
+from skae._validation import (
+    CallbackSupportMixin,
+    Interval,
+    Options,
+    StrOptions,
+    fit_context,
+)
+from skae.losses import LOSSES, CallableLoss, Loss
+from skae.networks import ACTIVATIONS, NETWORKS, Decoder, Encoder
+
+
+class AutoencoderTransformer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
+    """Dimensionality reduction with an autoencoder that is never worse than PCA.
+
+    An encoder turns each row of X into a code of `n_components` numbers, a decoder
+    turns the code back into a row, and both are trained to make the two rows alike.
+    Training starts as PCA, and what it learns is kept only where rows that were held out
+    show that it reconstructs better; otherwise the model is PCA (`proven_` says which).
+
+    Read more in the :doc:`user guide </user_guide>`.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code. It may exceed the number of features, with a warning.
+
+    network : {"mlp"} or callable, default="mlp"
+        What encodes and decodes. "mlp" is fully connected. A class or function is called
+        as ``network(n_features=..., n_components=...)`` and returns an `nn.Module` with
+        ``encode(X)`` and ``decode(code)``; it sees X centred and scaled. A module that
+        is already built is refused.
+
+    hidden_layer_sizes : "auto" or tuple of int, default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is a
+        linear autoencoder. "auto" is ``(128, 64)``. For ``network="mlp"`` only.
+
+    activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, default="silu"
+        What follows each hidden layer. For ``network="mlp"`` only.
+
+    init : {"pca", "random"}, default="pca"
+        "pca" puts a linear path beside each half of the network; these paths start as
+        PCA's projection and reconstruction and the network at zero, so that the whole
+        starts as PCA. "random" starts the network alone, at random weights.
+
+    loss : {"squared_error", "absolute_error", "huber", "log_loss"}, Loss or callable, \
+            default="squared_error"
+        What training minimises; each is a mean over features. "log_loss" needs X in
+        [0, 1]. A callable gets ``(output, X)``, tensors of shape (n_samples, n_features)
+        in standardised units, and returns one number per sample.
+
+    alpha : float, default=0.01
+        Weight decay, in [0, inf).
+
+    solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
+        "sgd" has a Nesterov momentum of 0.9.
+
+    learning_rate : float, default=0.002
+        Step size of the solver, in (0, inf); the largest one if there is a schedule.
+
+    schedule : {"one_cycle", "constant"}, default="one_cycle"
+        "one_cycle" raises the learning rate over the first tenth of all steps and lowers
+        it to zero along a cosine afterwards.
+
+    batch_size : "auto" or int, default="auto"
+        Rows in a step. "auto" is all rows below 100, else a twentieth of them, at least
+        16 and at most 256. A last batch of one row joins the one before.
+
+    max_epochs : "auto" or int, default="auto"
+        Most passes over the data. "auto" makes about 3000 steps, in 5 to 100 passes.
+
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is smaller than the best so far by
+        more than `tol` times that.
+
+    early_stopping : "auto" or bool, default="auto"
+        Whether to hold rows out, to stop by them and to judge by them. "auto" does from
+        60 rows on; with fewer, ``init="pca"`` and a loss in standardised units the model
+        is PCA. False trains on all rows and judges nothing.
+
+    validation_fraction : float, default=0.1
+        Share of the rows held out, in (0, 1), drawn at random. "auto" holds out at least
+        40 where there are 160, else a quarter, and at most 5000.
+
+    n_iter_no_change : int, default=10
+        Epochs in a row without an improvement (of the held-out loss if there is one, else
+        of the training loss) after which training stops.
+
+    precision : {"auto", "mixed", "float32", "float64"}, default="auto"
+        Of weights and training. "auto" is the dtype of X for fits of about a second, then
+        "mixed" where the hardware multiplies bfloat16 matrices and the network is wide
+        enough, else "float32". Codes and reconstructions have the dtype of X and are
+        never computed in less than float32.
+
+    device : str or torch.device, default="cpu"
+        Where to compute; "auto" takes a GPU if there is one.
+
+    n_jobs : int, default=None
+        Threads of torch. None is one for small networks and torch's own setting for
+        large ones; -1 is torch's own setting.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous solution.
+
+    callbacks : list of skorch callbacks, default=None
+        Copied for each fit. scikit-learn's callbacks are set by `set_callbacks`.
+
+    verbose : int or bool, default=0
+        Above 0, a line shows progress.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, held-out rows and order of rows. The same int gives the
+        same bytes, whatever torch's and NumPy's global generators.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; the network is its ``module_``.
+
+    encoder_ : torch.nn.Module
+        From X (a tensor in the space of the data) to code.
+
+    decoder_ : torch.nn.Module
+        From code to X in the space of the data.
+
+    proven_ : bool or None
+        True if held-out rows showed, by more than two standard errors, that the network
+        reconstructs better than PCA of that size. If False, the model is PCA of all rows.
+        None if it was not judged: nothing held out, ``init="random"``, `partial_fit`, or a
+        loss that PCA does not minimise in spirit ("log_loss").
+
+    pca_loss_ : float or None
+        PCA's loss on the held-out rows, to compare with `validation_loss_curve_`.
+
+    n_components_ : int
+        Size of the code.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training data, by which the network's input is centred.
+
+    scale_ : float
+        The one number by which the network's input is divided: the root of the mean
+        variance of the features; 1.0 if all are constant.
+
+    components_ : ndarray of shape (n_components, n_features)
+        Principal axes of the training data, zero beyond its rank. With ``init="pca"`` the
+        linear paths started from them.
+
+    explained_variance_ : ndarray of shape (n_components,)
+        Variance along each axis, with n_samples as the denominator.
+
+    n_epochs_ : int
+        Number of epochs trained; 0 if there were too few rows to judge.
+
+    best_epoch_ : int
+        The epoch whose weights were kept; 0 is the start.
+
+    loss_curve_ : list of float
+        Training loss of each epoch. All losses are in standardised units, in which PCA
+        without components has a squared error of one.
+
+    validation_loss_curve_ : list of float
+        Held-out loss of each epoch; empty if nothing was held out.
+
+    history_ : DataFrame
+        One row per epoch: number, seconds, losses.
+
+    batch_size_ : int
+        Rows in a step.
+
+    precision_ : {"mixed", "float32", "float64"}
+        Precision of the last fit.
+
+    device_ : str
+        Device of the net.
+
+    n_features_in_ : int
+        Number of features seen during :term:`fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during :term:`fit`, if they are all strings.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The best linear autoencoder.
+    sklearn.decomposition.KernelPCA : A non-linear code without a trained decoder.
+    sklearn.neural_network.MLPRegressor : A network that can be fitted to ``(X, X)``, but
+        has no `transform`.
+
+    Notes
+    -----
+    With standardised rows x = (X - mean_) / scale_, training minimises the mean over rows
+    of loss(output, x), where with ``init="pca"``
+
+        code = (A x + f(x)) s,    output = B (code / s) + b + g(code / s).
+
+    f and g are the two halves of the network, whose last layers start at zero. A and B
+    start as PCA's projection to unit variance and its reconstruction, s is the spread
+    along each axis: before training the code is PCA's and in the units of the data.
+
+    Held-out rows judge by a one-sided paired t test of the loss per row against PCA of
+    the training rows, at the level that two standard errors have in a large sample.
+
+    References
+    ----------
+    Hinton and Salakhutdinov (2006), "Reducing the dimensionality of data with neural
+    networks", Science 313.
+
+    Loshchilov and Hutter (2019), "Decoupled weight decay regularization", ICLR.
+
+    Smith and Topin (2019), "Super-convergence: very fast training of neural networks using
+    large learning rates".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import AutoencoderTransformer
+    >>> angle = np.linspace(0, 2 * np.pi, 200)
+    >>> circle = np.column_stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)])
+    >>> autoencoder = AutoencoderTransformer(n_components=1, random_state=0).fit(circle)
+    >>> autoencoder.transform(circle).shape
+    (200, 1)
+    >>> autoencoder.proven_  # better than PCA, on rows held out
+    True
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "network": [StrOptions(set(NETWORKS)), callable],
+        "hidden_layer_sizes": [tuple, list, StrOptions({"auto"})],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "init": [StrOptions({"pca", "random"})],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "solver": [StrOptions(set(SOLVERS)), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions({"one_cycle", "constant"})],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions({"auto", "mixed", "float32", "float64"})],
+        "device": [str, torch.device],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Integral, {-1}),
+            None,
+        ],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        network="mlp",
+        hidden_layer_sizes="auto",
+        activation="silu",
+        init="pca",
+        loss="squared_error",
+        alpha=1e-2,
+        solver="adamw",
+        learning_rate=2e-3,
+        schedule="one_cycle",
+        batch_size="auto",
+        max_epochs="auto",
+        tol=1e-4,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        precision="auto",
+        device="cpu",
+        n_jobs=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.network = network
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.loss = loss
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.precision = precision
+        self.device = device
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn to encode and decode X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data of any real dtype; never copied as a whole.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, the mean, the scale and PCA. A row of weight
+            zero counts as absent.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter cannot be used, or if training diverges.
+
+        TypeError
+            If `network` is an instance, or `solver` not an optimizer class.
+
+        KeyboardInterrupt
+            On Ctrl-C, after the best epoch so far was restored: the estimator is fitted.
+        """
+        previous = self._previous() if self.warm_start else None
+        fitting = self._fitting(X, sample_weight, reset=previous is None)
+        return self._publish(fitting.fit(previous))
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train one more epoch on X, at a constant learning rate.
+
+        The first call sets the mean, the scale and the linear start from its X. Nothing
+        is held out, so nothing is judged (`proven_` is None).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data of any real dtype.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter cannot be used, or if training diverges; the estimator is
+            then as it was before the call.
+        """
+        previous = self._previous()
+        fitting = self._fitting(X, sample_weight, reset=previous is None)
+        return self._publish(fitting.partial_fit(previous))
+
+    def transform(self, X):
+        """Encode X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data; zero rows are allowed.
+
+        Returns
+        -------
+        code : ndarray of shape (n_samples, n_components)
+            In the dtype of X if that is float32 or float64, else float64. With
+            ``init="pca"`` in the units of PCA's: before training it is what PCA returns.
+        """
+        rows = self._check_rows(X)
+        code = np.empty((len(rows), self.n_components_), rows.dtype)
+        return self._map(lambda module, x, target: module.encode(x), rows, out=code)
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            Reconstructions in the space of the data, in the dtype of X.
+        """
+        check_is_fitted(self)
+        code = check.check_code(self, X)
+        rows = Rows(code, dtype=result_dtype(code))
+        return self._reconstruct(lambda module, code: module.decode(code), rows)
+
+    def reconstruct(self, X):
+        """Encode and decode X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data; zero rows are allowed.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            What ``inverse_transform(transform(X))`` returns.
+        """
+        return self._reconstruct(_output, self._check_rows(X))
+
+    def reconstruction_error(self, X, *, per_feature=False):
+        """Return the squared error of the reconstruction, whatever the loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        per_feature : bool, default=False
+            Whether to return the error of each feature instead of their mean.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            In squared units of the data; lower is better.
+        """
+        rows = self._check_rows(X)
+        error = np.empty((len(rows), self.n_features_in_) if per_feature else len(rows))
+
+        def squared(module, x, target):
+            square = self._residual(module, x, target).square()
+            return square if per_feature else square.mean(1)
+
+        return self._map(squared, rows, out=error) * self.scale_**2
+
+    def score_samples(self, X):
+        """Return minus the loss of each row: the higher, the better it is rebuilt.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            In the units of the loss, for ``"squared_error"`` the squared units of the
+            data. A callable loss is in standardised units.
+        """
+        rows = self._check_rows(X)
+        loss = self.net_.criterion_
+        losses = self._map(
+            lambda module, x, target: loss(_output(module, x), target),
+            rows,
+            out=np.empty(len(rows)),
+        )
+        return -losses * self.scale_**loss.degree
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the share of the variance of X that the reconstruction explains.
+
+        It is R^2 over all cells of X: 1 for a perfect reconstruction, 0 for one no
+        better than the mean of each feature, negative for a worse one. For PCA it is the
+        sum of `explained_variance_ratio_` on its training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; greater is better.
+        """
+        rows = self._check_rows(X)
+        weight = check.check_score_weight(sample_weight, rows.X)
+        mean = fit_mean(Rows(rows.X, weight, mean=rows.mean, scale=rows.scale))
+
+        def squares(module, x, target):
+            error = self._residual(module, x, target).square().sum(1)
+            return torch.stack([error, (x - mean.to(x)).square().sum(1)], 1)
+
+        sums = self._map(squares, rows, out=np.empty((len(rows), 2)))
+        error, total = weight @ sums
+        if total > 0:
+            return float(1 - error / total)
+        return 1.0 if error == 0 else 0.0
+
+    @property
+    def encoder_(self):
+        """The encoder as a torch module: data in, code out."""
+        return Encoder(self.net_.module_, *self._standardization())
+
+    @property
+    def decoder_(self):
+        """The decoder as a torch module: code in, data out."""
+        loss = self.net_.criterion_
+        return Decoder(self.net_.module_, *self._standardization(), loss)
+
+    @property
+    def history_(self):
+        """One row per epoch: number, seconds, losses."""
+        import pandas as pd
+
+        history = pd.DataFrame([dict(epoch) for epoch in self.net_.history])
+        columns = ["epoch", "dur", "train_loss", "valid_loss", "pca_loss"]
+        return history.reindex(columns=[c for c in columns if c in history])
+
+    # Fit
+
+    def _previous(self):
+        """Return the net and the start of an earlier fit, or None."""
+        if not hasattr(self, "net_"):
+            return None
+        start = LinearStart(
+            self.mean_, self.scale_, self.components_, self.explained_variance_
+        )
+        return self.net_, start
+
+    def _fitting(self, X, sample_weight, *, reset):
+        """Check all arguments and return the fit, ready to run."""
+        check.check_network(self.network)
+        check.check_device(self.device)
+        check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
+        check.check_hidden_layer_sizes(self.hidden_layer_sizes)
+        X, sample_weight = check.check_training_input(
+            self, X, sample_weight, reset=reset
+        )
+        if reset:
+            check.check_n_components(self.n_components, X.shape[1])
+        loss = self._loss()
+        check.check_target_range(X, loss, self.loss)
+        data = Rows(X, sample_weight, standardized_target=loss.standardized)
+        report = None
+        if hasattr(self, "_init_callback_context"):
+            report = SklearnCallbacks(self, data)
+        return Fitting(self, data, loss, self._random_streams(reset), report)
+
+    def _loss(self):
+        if isinstance(self.loss, str):
+            return LOSSES[self.loss]()
+        return self.loss if isinstance(self.loss, Loss) else CallableLoss(self.loss)
+
+    def _random_streams(self, reset):
+        """Return new random streams, or those that the fit to go on from left behind."""
+        if not reset and self._streams is not None:
+            return self._streams
+        random_state = check_random_state(self.random_state)
+        return RandomStreams(random_state.randint(np.iinfo(np.int32).max))
+
+    def _publish(self, fitting):
+        """Take over what a fit has found; raise if Ctrl-C ended it."""
+        vars(self).update(fitting.fitted_attributes())
+        if fitting.interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    # Use
+
+    def _check_rows(self, X):
+        """Return X as rows for the fitted net."""
+        check_is_fitted(self)
+        X = check.check_input(self, X, reset=False)
+        return Rows(
+            X,
+            mean=self.mean_,
+            scale=self.scale_,
+            dtype=result_dtype(X),
+            standardized_target=self.net_.criterion_.standardized,
+        )
+
+    def _map(self, function, rows, out):
+        """Write ``function(module, X, target)`` of each batch of rows into `out`."""
+        net, module = self.net_, self.net_.module_
+        if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
+            module = copy.deepcopy(module).double()  # exact whatever the batch
+        else:
+            rows = rows.copy(dtype=net.dtype())
+        blocks = rows.blocks()
+        n_weights = sum(weight.numel() for weight in module.parameters())
+        n_threads = choose_threads(self.n_jobs, 2 * n_weights * blocks.batch_size)
+        start = 0
+        with inference_modes(), torch_threads(n_threads):
+            for x, (target, _) in blocks:
+                result = function(module, x.to(net.device), target.to(net.device))
+                out[start : start + len(x)] = result.cpu().numpy()
+                start += len(x)
+        return out
+
+    def _reconstruct(self, function, rows):
+        """Return the output that `function` computes, in data space."""
+        loss = self.net_.criterion_
+        X_hat = self._map(
+            lambda module, x, target: loss.inverse_link(function(module, x)),
+            rows,
+            out=np.empty((len(rows), self.n_features_in_), rows.dtype),
+        )
+        if loss.standardized:
+            X_hat *= self.scale_
+            X_hat += self.mean_.astype(X_hat.dtype)
+        return X_hat
+
+    def _residual(self, module, x, target):
+        """Return reconstruction minus data, in standardised units."""
+        loss, output = self.net_.criterion_, _output(module, x)
+        if loss.standardized:
+            return output - target
+        return (loss.inverse_link(output) - target) / self.scale_
+
+    def _standardization(self):
+        """Return mean and scale as tensors on the device and in the dtype of the net."""
+        weight = next(self.net_.module_.parameters())
+        return torch.tensor(self.mean_).to(weight), torch.tensor(self.scale_).to(weight)
+
+    # What scikit-learn asks
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _output(module, x):
+    return module.decode(module.encode(x))

@@ -1,0 +1,130 @@
+"""What happens between two epochs: keep the best one, stop, report."""
+
+import numpy as np
+from skorch.callbacks import Callback
+
+
+class BestEpoch(Callback):
+    """Keep the weights of the best epoch, stop when none is better, restore them.
+
+    Parameters
+    ----------
+    monitor : {"train_loss", "valid_loss"}
+        Column of the history that is compared.
+
+    start_loss : float
+        Loss before the first epoch; infinite where it is not known.
+
+    n_epochs_no_change : int
+        Epochs in a row without an improvement after which training stops.
+
+    tol : float
+        An improvement is larger than `tol` times the best loss so far.
+    """
+
+    def __init__(self, monitor, start_loss, n_epochs_no_change, tol):
+        self.monitor = monitor
+        self.start_loss = start_loss
+        self.n_epochs_no_change = n_epochs_no_change
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        self.best_loss_ = self.start_loss
+        self.best_epoch_ = 0
+        self.n_epochs_waited_ = 0
+        self.best_state_ = _cloned_state(net) if np.isfinite(self.start_loss) else None
+
+    def on_epoch_end(self, net, **kwargs):
+        epoch = net.history[-1]
+        epoch["batches"] = []  # one record a batch would grow without end
+        loss = epoch[self.monitor]
+        if not np.isfinite([loss, epoch["train_loss"]]).all():
+            raise ValueError(
+                f"Training diverged: the loss became {loss} in epoch {epoch['epoch']}. "
+                f"Lower learning_rate (now {net.lr:g}), or scale X if a few of its "
+                "values are much larger than the rest."
+            )
+        threshold = self.tol * abs(self.best_loss_) if self.best_epoch_ else 0.0
+        improved = loss < self.best_loss_ - threshold
+        self.n_epochs_waited_ = 0 if improved else self.n_epochs_waited_ + 1
+        if loss < self.best_loss_:
+            self.best_loss_ = loss
+            self.best_epoch_ = len(net.history)
+            self.best_state_ = _cloned_state(net)
+        if self.n_epochs_waited_ >= self.n_epochs_no_change:
+            net.stops_ = True
+
+    def on_train_end(self, net, **kwargs):
+        if self.best_state_ is not None:
+            net.module_.load_state_dict(self.best_state_)
+        self.best_state_ = None
+
+
+def _cloned_state(net):
+    return {name: value.clone() for name, value in net.module_.state_dict().items()}
+
+
+class SklearnCallbacks(Callback):
+    """Pass every epoch on to the callbacks of scikit-learn 1.9.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+    data : Rows
+        What the estimator learns from.
+    """
+
+    def __init__(self, estimator, data):
+        self.estimator = estimator
+        weight = data.sample_weight
+        self.arguments = {
+            "estimator": estimator,
+            "X": data.X,
+            "y": data.X,  # what an autoencoder is to predict
+            "metadata": None if weight is None else {"sample_weight": weight},
+        }
+
+    def begin(self, max_epochs, fitted_attributes):
+        """Begin a fit; `fitted_attributes` returns what makes the estimator a fitted one."""
+        self.fitted_attributes_ = fitted_attributes
+        self.fit_ = self.estimator._init_callback_context(max_subtasks=max_epochs)
+        self.fit_.call_on_fit_task_begin(**self.arguments)
+
+    def end(self):
+        self._call_end_hook(self.fit_)
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epoch_ = self.fit_.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(**self.arguments)
+
+    def on_epoch_end(self, net, **kwargs):
+        net._set_training(False)
+        if self._call_end_hook(self.epoch_):
+            net.stops_ = True
+
+    def _call_end_hook(self, context):
+        return context.call_on_fit_task_end(
+            **self.arguments, reconstruction_attributes=self.fitted_attributes_
+        )
+
+
+class ProgressLine(Callback):
+    """One line on the terminal with the losses and the time left."""
+
+    def __init__(self, max_epochs):
+        self.max_epochs = max_epochs
+
+    def on_train_begin(self, net, **kwargs):
+        from tqdm.auto import tqdm
+
+        self.line_ = tqdm(total=self.max_epochs, desc="Autoencoder", unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        epoch = net.history[-1]
+        names = ("train_loss", "valid_loss")
+        losses = {name: f"{epoch[name]:.4g}" for name in names if name in epoch}
+        self.line_.set_postfix(losses, refresh=False)
+        self.line_.update()
+
+    def on_train_end(self, net, **kwargs):
+        self.line_.close()

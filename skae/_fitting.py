@@ -1,0 +1,372 @@
+"""One fit from plan to verdict: build, start as PCA, train, keep what is proven."""
+
+import copy
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skae import _validation as check
+from skae._callbacks import BestEpoch, ProgressLine
+from skae._pca_start import PCAStart, fit_linear_start, gain_is_proven, link_at_mean
+from skae._runtime import (
+    choose_device,
+    choose_precision,
+    choose_threads,
+    torch_threads,
+    training_modes,
+)
+from skae._training import (
+    AutoencoderNet,
+    auto_batch_size,
+    auto_max_epochs,
+    sample_losses,
+)
+from skae.networks import NETWORKS, auto_hidden_layer_sizes
+
+logger = logging.getLogger("skae")
+
+SOLVERS = {
+    "adamw": (torch.optim.AdamW, {"fused": True, "eps": 1e-7}),
+    "adam": (torch.optim.Adam, {"fused": True, "eps": 1e-7}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
+}
+MIN_SAMPLES_TO_JUDGE = 60  # fewer rows leave too few to hold out
+FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000
+ROWS_TO_WARN_BY = 5000  # at most
+MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a warning
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+
+
+@dataclass
+class Plan:
+    """What follows from the size of the network and of the data."""
+
+    batch_size: int
+    max_epochs: int
+    precision: str
+    device: torch.device
+    n_threads: int | None
+
+
+class Fitting:
+    """One call of `fit` or `partial_fit`.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+        Read for its parameters only.
+
+    data : Rows
+        The rows to learn from, not yet standardised.
+
+    loss : Loss
+
+    streams : RandomStreams
+
+    report : SklearnCallbacks, default=None
+        Told of the fit and of every epoch.
+
+    Attributes
+    ----------
+    plan : Plan
+
+    net : AutoencoderNet
+        The net to keep.
+
+    start : LinearStart
+        Where `net` started from; its mean and scale belong to `net`.
+
+    proven : bool or None
+        Whether held-out rows showed that `net` is better than PCA; None if they were not
+        asked. If False, `net` is PCA.
+
+    pca_loss : float or None
+        PCA's mean loss on the held-out rows.
+
+    best_epoch : int
+        The epoch whose weights were kept; 0 is the start.
+
+    interrupted : bool
+        Whether Ctrl-C cut the training short.
+    """
+
+    proven = None
+    pca_loss = None
+    best_epoch = 0
+    interrupted = False
+    is_partial = False
+
+    def __init__(self, estimator, data, loss, streams, report=None):
+        self.estimator = estimator
+        self.data = data
+        self.loss = loss
+        self.streams = streams
+        self.report = report
+
+    def fit(self, previous=None):
+        """Hold rows out, train on the rest, judge; go on from a `previous` net and start."""
+        estimator = self.estimator
+        train, valid = self._hold_out()
+        has_rival = estimator.init == "pca" and self.loss.standardized
+        if has_rival and valid is None and estimator.early_stopping == "auto":
+            logger.info("%d rows are too few to judge by: the model is PCA", len(train))
+            with self._begun(train, 0, None):
+                self.proven = False
+            return self
+        with self._begun(train, estimator.max_epochs, previous):
+            self._train(train, valid, self._schedule(len(train)))
+            if has_rival and valid is not None:
+                self._judge(train, valid, is_continued=previous is not None)
+            else:
+                self._warn_if_poor(train if valid is None else valid)
+        return self
+
+    def partial_fit(self, previous=None):
+        """Train one epoch on all rows, at a constant learning rate."""
+        self.is_partial = True
+        with self._begun(self.data, 1, previous):
+            self._train(self.data, None, schedule=None)
+        return self
+
+    def fitted_attributes(self):
+        """Return what the estimator learns from this fit."""
+        losses = self.net.history
+        continues = self.is_partial or self.estimator.warm_start
+        return {
+            "_streams": self.streams if continues else None,
+            "net_": self.net,
+            "n_components_": len(self.start.components),
+            "mean_": self.start.mean,
+            "scale_": self.start.scale,
+            "components_": self.start.components,
+            "explained_variance_": self.start.explained_variance,
+            "batch_size_": self.plan.batch_size,
+            "precision_": self.net.precision_,
+            "device_": str(self.net.device),
+            "proven_": self.proven,
+            "pca_loss_": self.pca_loss,
+            "n_epochs_": len(losses),
+            "best_epoch_": self.best_epoch,
+            "loss_curve_": [epoch["train_loss"] for epoch in losses],
+            "validation_loss_curve_": [
+                epoch["valid_loss"] for epoch in losses if "valid_loss" in epoch
+            ],
+        }
+
+    def _hold_out(self):
+        """Split the rows into those to learn from and those to judge by, or None."""
+        n_samples, early_stopping = len(self.data), self.estimator.early_stopping
+        n_held_out = round(n_samples * self.estimator.validation_fraction)
+        if early_stopping == "auto":
+            at_least = min(FEWEST_HELD_OUT, n_samples // 4)
+            n_held_out = min(max(n_held_out, at_least), MOST_HELD_OUT)
+            early_stopping = n_samples >= MIN_SAMPLES_TO_JUDGE
+        if not early_stopping or n_samples < 2:
+            return self.data, None
+        n_held_out = min(max(n_held_out, 1), n_samples - 1)
+        shuffled = self.streams.order.permutation(n_samples)
+        valid, train = np.sort(shuffled[:n_held_out]), np.sort(shuffled[n_held_out:])
+        return self.data.copy(index=train), self.data.copy(index=valid)
+
+    @contextmanager
+    def _begun(self, train, max_epochs, previous):
+        """Set the plan, the start and the net, in the modes that training needs."""
+        with training_modes():
+            if previous is None:
+                network = self._network()
+            else:
+                net, self.start = previous
+                self.net = copy.deepcopy(net)
+                network = self.net.module_
+            self.plan = self._plan(network, len(train), max_epochs)
+            with torch_threads(self.plan.n_threads):
+                if previous is None:
+                    self._build(network, train)
+                if self.report is not None:
+                    self.report.begin(self.plan.max_epochs, self.fitted_attributes)
+                yield
+                if self.report is not None:
+                    self.report.end()
+
+    def _network(self):
+        """Return a new network."""
+        estimator = self.estimator
+        n_samples, (_, n_features) = len(self.data), self.data.X.shape
+        n_components, network = estimator.n_components, estimator.network
+        if isinstance(network, str):
+            sizes = estimator.hidden_layer_sizes
+            if sizes == "auto":
+                sizes = auto_hidden_layer_sizes(n_samples, n_features, n_components)
+            return NETWORKS[network](
+                n_features,
+                n_components,
+                hidden_layer_sizes=tuple(sizes),
+                activation=estimator.activation,
+                generator=self.streams.init,
+            )
+        with self.streams.lent():
+            network = network(n_features=n_features, n_components=n_components)
+        check.check_built_network(network, n_features, n_components)
+        return network
+
+    def _plan(self, network, n_train, max_epochs):
+        """Decide what depends on the size of the network and of the data."""
+        estimator, device = self.estimator, choose_device(self.estimator.device)
+        batch_size = estimator.batch_size
+        if batch_size == "auto":
+            batch_size = auto_batch_size(n_train)
+        if max_epochs == "auto":
+            max_epochs = auto_max_epochs(n_train, batch_size)
+        n_weights = sum(weight.numel() for weight in network.parameters())
+        step_work = 6 * n_weights * min(batch_size, n_train)  # forward 2, backward 4
+        precision = choose_precision(
+            estimator.precision,
+            self.data.X.dtype,
+            step_work=step_work,
+            fit_work=6 * n_weights * n_train * max_epochs,
+            device=device,
+        )
+        n_threads = choose_threads(estimator.n_jobs, step_work)
+        return Plan(batch_size, max_epochs, precision, device, n_threads)
+
+    def _build(self, network, rows):
+        """Set the start and an untrained net from `rows`."""
+        estimator, plan = self.estimator, self.plan
+        self.start = fit_linear_start(rows, estimator.n_components, self.streams.init)
+        check.check_start(self.start)
+        module = network
+        if estimator.init == "pca":
+            module = PCAStart(network, self.start, self.loss)
+        dtype = torch.float64 if plan.precision == "float64" else torch.float32
+        solver, options = solver_class_and_options(estimator.solver)
+        if estimator.alpha:
+            options = {**options, "weight_decay": estimator.alpha}
+        self.net = AutoencoderNet(
+            module.to(dtype),
+            criterion=self.loss,
+            optimizer=partial(solver, **options),
+            device=plan.device,
+            train_split=None,
+            verbose=0,
+        )
+        self.net.lends_stream_ = not isinstance(estimator.network, str)
+        self.net.precision_ = plan.precision
+        self.net.initialize()
+
+    def _standardized(self, rows):
+        """Return rows as the net wants them."""
+        start = self.start
+        return rows.copy(mean=start.mean, scale=start.scale, dtype=self.net.dtype())
+
+    def _schedule(self, n_train):
+        """Return a function that makes the learning-rate scheduler, or None."""
+        if self.estimator.schedule == "constant":
+            return None
+        return partial(
+            torch.optim.lr_scheduler.OneCycleLR,
+            max_lr=self.estimator.learning_rate,
+            total_steps=-(-n_train // self.plan.batch_size) * self.plan.max_epochs + 1,
+            pct_start=WARM_UP,
+            cycle_momentum=False,
+        )
+
+    def _train(self, train, valid, schedule):
+        """Train the net and restore its best epoch."""
+        net, estimator = self.net, self.estimator
+        train, monitor, start_loss = self._standardized(train), "train_loss", np.inf
+        if valid is not None:
+            valid, monitor = self._standardized(valid), "valid_loss"
+            start_loss = _mean(net.sample_losses(valid), valid.weights())
+        best = BestEpoch(monitor, start_loss, estimator.n_iter_no_change, estimator.tol)
+        net.train_on(
+            train,
+            valid,
+            lr=estimator.learning_rate,
+            schedule=schedule,
+            batch_size=self.plan.batch_size,
+            max_epochs=self.plan.max_epochs,
+            streams=self.streams,
+            callbacks=[("best_epoch", best), *self._callbacks()],
+            keeps_optimizer=self.is_partial or estimator.warm_start,
+        )
+        self.best_epoch = best.best_epoch_
+        self.interrupted = net.interrupted_
+
+    def _callbacks(self):
+        """Return skorch callbacks: ours, the caller's, then copies of the user's."""
+        callbacks = []
+        if self.report is not None:
+            callbacks.append(("report", self.report))
+        if self.estimator.verbose:
+            callbacks.append(("progress_line", ProgressLine(self.plan.max_epochs)))
+        return callbacks + copy.deepcopy(list(self.estimator.callbacks or []))
+
+    def _judge(self, train, valid, is_continued):
+        """Return to PCA of all rows unless the held-out ones prove a gain over it."""
+        pca = self.start
+        if is_continued:
+            n_components = len(pca.components)
+            pca = fit_linear_start(train, n_components, self.streams.init)
+        rows = self._standardized(valid)
+        losses = self.net.sample_losses(rows)
+        pca_losses = sample_losses(
+            rows, self.loss, partial(pca.reconstruct, units=rows)
+        )
+        self.proven = gain_is_proven(pca_losses, losses, rows.weights())
+        self.pca_loss = _mean(pca_losses, rows.weights())
+        loss = _mean(losses, rows.weights())
+        verdict = (
+            "the network is kept" if self.proven else "the model is PCA of all rows"
+        )
+        logger.info("held-out loss %.4g, PCA's %.4g: %s", loss, self.pca_loss, verdict)
+        if not self.proven:
+            history = self.net.history
+            self._build(self._network(), self.data)
+            self.net.history = history
+            self.best_epoch = 0
+
+    def _warn_if_poor(self, rows):
+        """Warn if the net is worse than the mean, or than PCA where they compare."""
+        rows = self._standardized(rows.thinned(ROWS_TO_WARN_BY))
+
+        def mean_loss(predict):
+            return _mean(sample_losses(rows, self.loss, predict), rows.weights())
+
+        mean = torch.from_numpy(link_at_mean(self.start, self.loss)[0])
+        rivals = {
+            "the mean of each feature": mean_loss(lambda x: mean.to(x).expand_as(x))
+        }
+        slack = MARGIN * rivals["the mean of each feature"]
+        if self.loss.standardized:
+            pca = partial(self.start.reconstruct, units=rows)
+            rivals["PCA with as many components"] = mean_loss(pca)
+        loss = _mean(self.net.sample_losses(rows), rows.weights())
+        for name, rival_loss in rivals.items():
+            if loss > rival_loss + slack:
+                warnings.warn(
+                    f"The autoencoder reconstructs worse than {name}: its loss is "
+                    f"{loss:.4g}, against {rival_loss:.4g}. Train longer (max_epochs), "
+                    "change learning_rate or hidden_layer_sizes, or use init='pca' with "
+                    "early_stopping='auto', which returns PCA where nothing better is "
+                    "learnt.",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+                return
+
+
+def _mean(losses, weights):
+    return float(np.average(losses, weights=weights))
+
+
+def solver_class_and_options(solver):
+    """Return the torch optimizer class for `solver`, and how it is called here."""
+    return (
+        SOLVERS.get(solver, (solver, {})) if isinstance(solver, str) else (solver, {})
+    )

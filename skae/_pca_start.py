@@ -1,0 +1,253 @@
+"""The linear start, and the proof that what was learnt is better than it.
+
+Both halves of the network get a linear path beside them. The linear paths start as the
+projection and the reconstruction of PCA, the network beside them starts at zero: before
+the first step the model is PCA, and every step improves on it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import ndtr, stdtrit
+from torch import nn
+
+EXACT_SIZE = 1024  # largest matrix that is decomposed exactly
+POWER_ITERATIONS = 10
+STANDARD_ERRORS = 2.0  # of the gain; what a network has to prove in large samples
+
+
+@dataclass
+class LinearStart:
+    """PCA of some rows, standardised by one number.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+    scale : float
+        Root of the mean variance of the features; 1.0 where all are constant.
+
+    components : ndarray of shape (n_components, n_features)
+        Principal axes, by falling variance; zero beyond the rank of the data.
+
+    explained_variance : ndarray of shape (n_components,)
+        Variance along each axis, in squared units of the data.
+    """
+
+    mean: np.ndarray
+    scale: float
+    components: np.ndarray
+    explained_variance: np.ndarray
+
+    def reconstruct(self, X, units):
+        """Return PCA's reconstruction of a batch of the standardised rows `units`."""
+        axes = torch.from_numpy(self.components).to(X)
+        offset = torch.from_numpy((units.mean - self.mean) / units.scale).to(X)
+        return ((X + offset) @ axes.T) @ axes - offset
+
+
+def fit_linear_start(rows, n_components, generator):
+    """Return the `LinearStart` of some `Rows`.
+
+    Reads X in blocks: three passes where the smaller side of X is at most `EXACT_SIZE`,
+    else about a dozen.
+    """
+    rows = rows.copy(dtype="float64", mean=0.0, scale=1.0, standardized_target=True)
+    rows = rows.copy(mean=fit_mean(rows).numpy())
+    rows = rows.copy(scale=_common_scale(rows))
+    axes, variances = _principal_axes(rows, n_components, generator)
+    n_found, n_features = axes.shape
+    components = np.zeros((n_components, n_features))
+    explained_variance = np.zeros(n_components)
+    components[:n_found] = axes
+    explained_variance[:n_found] = variances * rows.scale**2
+    return LinearStart(rows.mean, rows.scale, components, explained_variance)
+
+
+def fit_mean(rows):
+    """Return the weighted mean of the rows, a float64 Tensor of shape (n_features,)."""
+    total = sum(_weighted(x, w, power=1).sum(0) for x, (_, w) in rows.blocks())
+    return total / len(rows)
+
+
+def _weighted(x, sample_weight, power=0.5):
+    """Return rows times the given power of their weights."""
+    return x if sample_weight is None else x * sample_weight[:, None] ** power
+
+
+def _common_scale(rows):
+    """Return the root of the mean variance of the features, safe from overflow."""
+    norm = 0.0
+    for x, (_, w) in rows.blocks():
+        x = _weighted(x, w)
+        largest = x.abs().max().item()
+        if largest > 0:
+            norm = math.hypot(
+                norm, largest * (x / largest).square().sum().sqrt().item()
+            )
+    scale = norm / math.sqrt(len(rows) * len(rows.mean))
+    rounding = 10 * np.finfo(np.float64).eps * np.abs(rows.mean).max()
+    return scale if scale > rounding else 1.0
+
+
+def _principal_axes(rows, n_components, generator):
+    """Return axes (rows) and the variances along them, largest first, within the rank."""
+    n_samples, n_features = len(rows), len(rows.mean)
+    if n_features <= min(n_samples, EXACT_SIZE):
+        variances, vectors = torch.linalg.eigh(_covariance_times(rows))
+    elif n_samples <= EXACT_SIZE:
+        variances, vectors = _axes_of_few_rows(rows, n_components)
+    else:
+        variances, vectors = _axes_by_iteration(rows, n_components, generator)
+    variances, axes = variances.flip(0)[:n_components], vectors.T.flip(0)[:n_components]
+    rank_tolerance = max(n_samples, n_features) * np.finfo(np.float64).eps
+    found = variances > rank_tolerance * variances[0]
+    axes = axes[found]
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    return (axes * largest.sign()).numpy(), variances[found].numpy()
+
+
+def _covariance_times(rows, matrix=None):
+    """Return the covariance of the rows, or its product with `matrix`, in one pass."""
+    total = 0.0
+    for x, (_, w) in rows.blocks():
+        x = _weighted(x, w)
+        total = total + x.T @ (x if matrix is None else x @ matrix)
+    return total / len(rows)
+
+
+def _axes_of_few_rows(rows, n_components):
+    """Return the largest variances and their axes (columns) from the rows' inner products."""
+    gram = torch.cat(
+        [
+            torch.cat(
+                [_weighted(x, w) @ _weighted(y, v).T for y, (_, v) in rows.blocks()], 1
+            )
+            for x, (_, w) in rows.blocks()
+        ]
+    )
+    variances, vectors = torch.linalg.eigh(gram / len(rows))
+    variances, vectors = variances[-n_components:], vectors[:, -n_components:]
+    axes, start = 0.0, 0
+    for x, (_, w) in rows.blocks():
+        axes = axes + _weighted(x, w).T @ vectors[start : start + len(x)]
+        start += len(x)
+    return variances, axes / torch.linalg.vector_norm(axes, dim=0).clamp_min(1e-300)
+
+
+def _axes_by_iteration(rows, n_components, generator):
+    """Return variances and axes (columns) by subspace iteration (Halko et al. 2011)."""
+    n_features = len(rows.mean)
+    width = min(n_components + max(10, n_components), len(rows), n_features)
+    basis = torch.randn(n_features, width, generator=generator, dtype=torch.float64)
+    for _ in range(POWER_ITERATIONS):
+        basis = torch.linalg.qr(_covariance_times(rows, basis)).Q
+    variances, rotation = torch.linalg.eigh(basis.T @ _covariance_times(rows, basis))
+    return variances, basis @ rotation
+
+
+class PCAStart(nn.Module):
+    """A network with a linear path beside each half; the whole starts as PCA.
+
+    code = linear(X) + network.encode(X) and output = linear(code) + network.decode(code),
+    where X is standardised, and the code is in the units of PCA's.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Has `encode` and `decode`. Its last layers are set to zero if it has a method
+        `zero_last_layers`; otherwise gates that start at zero stand behind it.
+
+    start : LinearStart
+
+    loss : Loss
+        Its link says on which scale the output is.
+    """
+
+    def __init__(self, network, start, loss):
+        super().__init__()
+        n_components, n_features = start.components.shape
+        self.network = network
+        self.encoder_path = nn.utils.skip_init(
+            nn.Linear, n_features, n_components, bias=False, dtype=torch.float64
+        )
+        self.decoder_path = nn.utils.skip_init(
+            nn.Linear, n_components, n_features, dtype=torch.float64
+        )
+        spread = np.sqrt(start.explained_variance)  # in units of the data
+        spread = np.where(spread > 0, np.maximum(spread, 1e-6 * spread[0]), start.scale)
+        self.register_buffer("code_scale", torch.from_numpy(spread))
+        relative_spread = spread / start.scale
+        self._set_paths(start, relative_spread, loss)
+        self.encoder_gate = self.decoder_gate = None
+        if hasattr(network, "zero_last_layers"):
+            network.zero_last_layers()
+        else:
+            self.encoder_gate = nn.Parameter(
+                torch.zeros(n_components, dtype=torch.float64)
+            )
+            self.decoder_gate = nn.Parameter(
+                torch.zeros(n_features, dtype=torch.float64)
+            )
+
+    @torch.no_grad()
+    def _set_paths(self, start, spread, loss):
+        """Make the linear paths PCA, with components of unit variance between them."""
+        bias, slope = link_at_mean(start, loss)
+        projection = torch.from_numpy(start.components / spread[:, None])
+        reconstruction = torch.from_numpy(start.components.T * spread * slope[:, None])
+        self.encoder_path.weight.copy_(projection)
+        self.decoder_path.weight.copy_(reconstruction)
+        self.decoder_path.bias.copy_(torch.from_numpy(bias))
+
+    def encode(self, X):
+        learnt = self.network.encode(X)
+        if self.encoder_gate is not None:
+            learnt = learnt * self.encoder_gate
+        return (self.encoder_path(X) + learnt) * self.code_scale
+
+    def decode(self, code):
+        code = code / self.code_scale
+        learnt = self.network.decode(code)
+        if self.decoder_gate is not None:
+            learnt = learnt * self.decoder_gate
+        return self.decoder_path(code) + learnt
+
+
+def link_at_mean(start, loss):
+    """Return the link at the mean, and its mean slope over one scale to either side."""
+    if loss.standardized:
+        zero = np.zeros_like(start.mean)
+        return zero, zero + 1.0
+    rise = loss.link(start.mean + start.scale) - loss.link(start.mean - start.scale)
+    return loss.link(start.mean), rise / 2
+
+
+def gain_is_proven(start_losses, losses, sample_weight=None):
+    """Tell whether `losses` are smaller than `start_losses` by more than chance.
+
+    The paired gain of the held-out rows has to exceed as many standard errors as leave
+    the same doubt as two in a large sample (Student's t distribution).
+
+    Parameters
+    ----------
+    start_losses, losses : ndarray of shape (n_samples,)
+        Losses of the same rows before and after training.
+
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    proven : bool
+    """
+    gain = start_losses - losses
+    weight = np.ones_like(gain) if sample_weight is None else sample_weight
+    weight = weight / weight.sum()
+    n_effective = 1 / np.square(weight).sum()
+    if n_effective < 2:
+        return False
+    mean = weight @ gain
+    variance = weight @ np.square(gain - mean) * n_effective / (n_effective - 1)
+    quantile = stdtrit(n_effective - 1, ndtr(STANDARD_ERRORS))
+    return bool(mean > quantile * math.sqrt(variance / n_effective))

@@ -1,0 +1,162 @@
+"""What a fit borrows from the process and gives back: random streams, threads, precision.
+
+Importing this module also registers a hook that keeps forked children from hanging.
+"""
+
+import os
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+# Work (floating-point operations) from which a rule of this file changes its answer.
+THREADED_STEP = 5e8  # one step; below it a second thread costs more than it gains
+SMALL_FIT = 3e9  # a whole fit; about a second in double precision on one core
+AUTOCAST_STEP = 5e7  # one step; below it the casts to bfloat16 cost more than they gain
+
+_forked = False
+_global_rng_lock = threading.RLock()
+
+
+def _after_fork_in_child():
+    """Use one thread: libgomp's pool does not survive a fork (pytorch issue 17199)."""
+    global _forked, _global_rng_lock
+    _forked = True
+    _global_rng_lock = threading.RLock()  # another thread may have held it
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+class RandomStreams:
+    """Independent random streams of one fit, all derived from one integer seed.
+
+    `order` shuffles rows and `init` draws weights. Code that can only use torch's
+    global generator (a user's network with dropout, say) runs inside `lent()`.
+    """
+
+    def __init__(self, seed):
+        order, init, lent = np.random.SeedSequence(seed).spawn(3)
+        self.order = np.random.default_rng(order)
+        self.init = torch.Generator().manual_seed(_as_seed(init))
+        self._lent_seed = _as_seed(lent)
+        self._lent_states = None
+
+    @contextmanager
+    def lent(self, device="cpu"):
+        """Put our stream in place of torch's global one, and torch's back afterwards."""
+        on_cuda = torch.device(device).type == "cuda"
+        with _global_rng_lock:
+            saved = _global_rng_states(on_cuda)
+            if self._lent_states is None:
+                torch.random.default_generator.manual_seed(self._lent_seed)
+                if on_cuda:
+                    torch.cuda.manual_seed(self._lent_seed)
+            else:
+                _set_global_rng_states(self._lent_states)
+            try:
+                yield
+            finally:
+                self._lent_states = _global_rng_states(on_cuda)
+                _set_global_rng_states(saved)
+
+
+def _as_seed(sequence):
+    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+
+
+def _global_rng_states(on_cuda):
+    return torch.get_rng_state(), torch.cuda.get_rng_state() if on_cuda else None
+
+
+def _set_global_rng_states(states):
+    cpu_state, cuda_state = states
+    torch.set_rng_state(cpu_state)
+    if cuda_state is not None:
+        torch.cuda.set_rng_state(cuda_state)
+
+
+@contextmanager
+def torch_threads(n_threads):
+    """Run with `n_threads` torch threads; None leaves torch's own setting."""
+    before = torch.get_num_threads()
+    if _forked or n_threads is None or n_threads == before:
+        yield
+        return
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def choose_threads(n_jobs, step_work):
+    """Return the number of torch threads for steps of `step_work` operations."""
+    if n_jobs is None:
+        return 1 if step_work < THREADED_STEP else None
+    return None if n_jobs == -1 else n_jobs
+
+
+def choose_precision(precision, dtype, *, step_work, fit_work, device):
+    """Return "float64", "float32" or "mixed": as asked, or by the work of the fit.
+
+    A small fit computes in the dtype of X, so that it is exact; a large one in float32,
+    with bfloat16 matrix products where the hardware has them.
+    """
+    if precision != "auto":
+        return precision
+    device = torch.device(device)
+    if fit_work < SMALL_FIT and device.type != "mps":
+        return np.dtype(dtype).name
+    if step_work >= AUTOCAST_STEP and _has_bfloat16_products(device):
+        return "mixed"
+    return "float32"
+
+
+def _has_bfloat16_products(device):
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return any(
+            torch.cpu.get_capabilities().get(name)
+            for name in ("avx512_bf16", "amx_bf16")
+        )
+    return False
+
+
+@contextmanager
+def training_modes():
+    """Undo modes of the caller in which no training is possible or exact."""
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+    ):
+        yield
+
+
+@contextmanager
+def inference_modes():
+    """Compute exactly and without gradients, whatever the caller's modes."""
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        yield
+
+
+def choose_device(device):
+    """Return the torch device that `device` names; "auto" takes the fastest one."""
+    if device != "auto":
+        return torch.device(device)
+    return torch.device(available_devices()[-1])
+
+
+def available_devices():
+    """Return the types of torch device on this machine, the fastest last."""
+    devices = ["cpu"]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    if torch.cuda.is_available():
+        devices.append("cuda")
+    return devices

@@ -1,0 +1,329 @@
+"""Training through skorch: X becomes batches, a batch becomes a step."""
+
+import copy
+import itertools
+from contextlib import nullcontext
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.helper import predefined_split
+
+STEPS = 3000  # about as many as `max_epochs="auto"` takes
+INFERENCE_ELEMENTS = 2**20  # most cells of X in a batch where nothing is learnt
+INFERENCE_ROWS = 4096
+
+
+class Rows(torch.utils.data.Dataset):
+    """Some rows of X, centred, scaled and cast one batch at a time.
+
+    X itself (an array, a memory map or a CSR matrix of any real dtype) is never copied.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Scaled so that their mean over the chosen rows is one.
+
+    index : ndarray of int, default=None
+        Which rows of X; None is all.
+
+    mean : float or ndarray of shape (n_features,), default=0.0
+    scale : float, default=1.0
+        A batch holds ``(X - mean) / scale``.
+
+    dtype : {"float32", "float64"}, default="float64"
+        The dtype of the batches.
+
+    standardized_target : bool, default=True
+        Whether the network's output is compared with the standardised rows or with X.
+    """
+
+    def __init__(
+        self,
+        X,
+        sample_weight=None,
+        *,
+        index=None,
+        mean=0.0,
+        scale=1.0,
+        dtype="float64",
+        standardized_target=True,
+    ):
+        self.X = X
+        self.index = index
+        self.mean = mean
+        self.scale = scale
+        self.dtype = dtype
+        self.standardized_target = standardized_target
+        if sample_weight is not None:
+            chosen = sample_weight if index is None else sample_weight[index]
+            sample_weight = sample_weight / chosen.mean()
+        self.sample_weight = sample_weight
+        # Subtract in the precision of X: beside a large mean float32 sees no difference.
+        self._exact = result_dtype(X) if dtype == "float32" else "float64"
+        self._exact_mean = np.asarray(mean, self._exact)
+
+    def copy(self, **changes):
+        """Return these rows with some of the constructor's arguments changed."""
+        names = ("index", "mean", "scale", "dtype", "standardized_target")
+        arguments = {name: getattr(self, name) for name in names} | changes
+        return Rows(self.X, self.sample_weight, **arguments)
+
+    def __len__(self):
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    def take(self, rows):
+        """Return (X, (target, sample_weight)) for a slice or an array of row numbers."""
+        if self.index is not None:
+            rows = self.index[rows]
+        raw = self.X[rows]
+        if sp.issparse(raw):
+            raw = raw.toarray()
+        X = np.empty(raw.shape, self._exact)
+        np.subtract(raw, self._exact_mean, out=X, dtype=self._exact, casting="unsafe")
+        np.divide(X, self.scale, out=X)
+        X = torch.from_numpy(X.astype(self.dtype, copy=False))
+        if self.standardized_target:
+            target = X
+        else:
+            target = torch.from_numpy(raw.astype(self.dtype))
+        if self.sample_weight is None:
+            return X, (target, None)
+        return X, (
+            target,
+            torch.from_numpy(self.sample_weight[rows].astype(self.dtype)),
+        )
+
+    def weights(self):
+        """Return the weights of these rows, or None."""
+        if self.sample_weight is None or self.index is None:
+            return self.sample_weight
+        return self.sample_weight[self.index]
+
+    def thinned(self, n_most):
+        """Return at most `n_most` of these rows, evenly spread."""
+        numbers = np.arange(len(self))[:: -(-len(self) // n_most)]
+        return self.copy(index=numbers if self.index is None else self.index[numbers])
+
+    def __getitem__(self, row):
+        X, (target, weight) = self.take(np.array([row]))
+        return X[0], (target[0], None if weight is None else weight[0])
+
+    def blocks(self):
+        """Return an iterator over all rows in order, in blocks fit for one pass."""
+        n_rows = min(INFERENCE_ELEMENTS // self.X.shape[1], INFERENCE_ROWS)
+        return BatchIterator(self, max(1, n_rows))
+
+
+class BatchIterator:
+    """Whole batches of a `Rows`, shuffled by `order`; a last batch of one row is merged.
+
+    It stands where torch's DataLoader would: that fetches row by row and draws from the
+    global generator.
+    """
+
+    def __init__(self, rows, batch_size, order=None):
+        self.rows = rows
+        self.batch_size = batch_size
+        self.order = order
+        n_samples = len(rows)
+        self.bounds = [*range(0, n_samples, batch_size), n_samples]
+        if len(self.bounds) > 2 and n_samples - self.bounds[-2] == 1:
+            del self.bounds[-2]
+
+    def __len__(self):
+        return len(self.bounds) - 1
+
+    def __iter__(self):
+        order = None if self.order is None else self.order.permutation(len(self.rows))
+        for start, stop in itertools.pairwise(self.bounds):
+            batch = slice(start, stop)
+            yield self.rows.take(batch if order is None else order[batch])
+
+
+class AutoencoderNet(NeuralNet):
+    """skorch's net for autoencoders: the target of a batch is the batch itself.
+
+    The estimator sets before training: `streams_`, the random streams; `precision_`;
+    `schedule_`, a function of the optimizer that returns a torch learning-rate scheduler,
+    or None; `lends_stream_`, whether the network draws from torch's global generator. A
+    callback that sets `stops_` ends training with the current epoch.
+    """
+
+    streams_ = None
+    precision_ = "float32"
+    schedule_ = None
+    scheduler_ = None
+    lends_stream_ = False
+    stops_ = False
+    interrupted_ = False
+
+    @property
+    def _default_callbacks(self):
+        return [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+        ]
+
+    def initialize_criterion(self):
+        """Take the loss as it is: an object, not a class."""
+        self.criterion_ = self.criterion
+        return self
+
+    def _set_training(self, training=True):
+        """Switch modes only where that changes something: it walks over all layers."""
+        if self.module_.training != training:
+            super()._set_training(training)
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Wait until training begins: a model that stays PCA needs no optimizer."""
+        self.optimizer_ = None
+        return self
+
+    def get_iterator(self, dataset, training=False):
+        if training:
+            return BatchIterator(dataset, self.batch_size, self.streams_.order)
+        return dataset.blocks()
+
+    def infer(self, x, **fit_params):
+        """Return the output of the decoder for a batch of X."""
+        x = x.to(self.device)
+        with self._autocast():
+            output = self.module_.decode(self.module_.encode(x))
+        return output.to(x.dtype)
+
+    def _autocast(self):
+        """Use bfloat16 products to learn, and never to judge."""
+        if self.precision_ != "mixed" or not self.module_.training:
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the weighted mean of the loss of each sample."""
+        target, sample_weight = y_true
+        losses = self.criterion_(y_pred, target.to(self.device))
+        if sample_weight is not None:
+            losses = losses * sample_weight.to(self.device)
+        return losses.mean()
+
+    def train_step(self, batch, **fit_params):
+        stream = (
+            self.streams_.lent(self.device) if self.lends_stream_ else nullcontext()
+        )
+        with stream:
+            step = super().train_step(batch, **fit_params)
+        if self.scheduler_ is not None:
+            self.scheduler_.step()
+        return step
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        self.stops_ = self.interrupted_ = False
+        if self.optimizer_ is None:
+            with self._current_init_context("optimizer"):
+                super().initialize_optimizer()
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr
+        self.scheduler_ = self.schedule_ and self.schedule_(self.optimizer_)
+
+    def on_epoch_begin(self, net, **kwargs):
+        if self.stops_:
+            raise StopTraining
+        super().on_epoch_begin(net, **kwargs)
+
+    def fit_loop(self, *args, **kwargs):
+        """Run skorch's loop and remember a Ctrl-C, which skorch would swallow."""
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            self.interrupted_ = not _is_request_to_stop(error)
+            raise
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        super().on_train_end(net, X=X, y=y, **kwargs)
+        self._set_training(False)
+        self.scheduler_ = None
+
+    def train_on(self, rows, valid, *, callbacks, keeps_optimizer, **settings):
+        """Train on rows; settings are attributes of the net without the trailing "_"."""
+        self.callbacks = callbacks
+        self.initialize_callbacks()
+        self.train_split = None if valid is None else predefined_split(valid)
+        for name in ("lr", "batch_size", "max_epochs"):
+            setattr(self, name, settings[name])
+        self.schedule_, self.streams_ = settings["schedule"], settings["streams"]
+        self.partial_fit(rows)
+        # Keep no training data, and nothing else that only training needs.
+        self.callbacks, self.callbacks_, self.train_split = None, [], None
+        self.schedule_ = self.streams_ = None
+        if not keeps_optimizer:
+            self.optimizer_ = None
+
+    def dtype(self):
+        """Return the dtype of the weights: "float32" or "float64"."""
+        return "float64" if self.precision_ == "float64" else "float32"
+
+    def has_float64(self):
+        return torch.device(self.device).type != "mps"
+
+    def sample_losses(self, rows):
+        """Return the loss of each row, ndarray of shape (n_samples,)."""
+        self._set_training(False)
+        with torch.no_grad():
+            return sample_losses(rows, self.criterion_, self.infer)
+
+    # skorch nests a plain pickle inside its state, which loses classes that live in
+    # __main__; plain attributes travel with any pickler. Tensors travel on the CPU.
+    def __getstate__(self):
+        if torch.device(self.device).type == "cpu":
+            return self.__dict__.copy()
+        module = copy.deepcopy(self.module_).cpu()
+        moved = {"device": "cpu", "module": module, "module_": module}
+        return {**self.__dict__, **moved, "optimizer_": None}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+
+def sample_losses(rows, loss, predict):
+    """Return the loss of ``predict(X)`` for each row, ndarray of shape (n_samples,)."""
+    losses = []
+    for X, (target, _) in rows.blocks():
+        output = predict(X)
+        losses.append(loss(output, target.to(output.device)))
+    return torch.cat(losses).double().cpu().numpy()
+
+
+def _is_request_to_stop(error):
+    """Tell our own or skorch's stop signal, a KeyboardInterrupt too, from a Ctrl-C."""
+    traceback = error.__traceback__
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    raised_in = traceback.tb_frame.f_globals.get("__name__", "")
+    return isinstance(error, StopTraining) or raised_in.startswith("skorch.callbacks")
+
+
+class StopTraining(KeyboardInterrupt):
+    """Ends training, in the way that skorch understands."""
+
+
+def result_dtype(X):
+    """Return the dtype of what is computed from X: that of X if a float of 32 or 64 bits."""
+    return "float32" if X.dtype == np.float32 else "float64"
+
+
+def auto_batch_size(n_samples):
+    """Return all rows below 100, else a twentieth of them, between 16 and 256."""
+    if n_samples < 100:
+        return n_samples
+    return int(np.clip(n_samples // 20, 16, 256))
+
+
+def auto_max_epochs(n_samples, batch_size):
+    """Return how many epochs make about 3000 steps, between 5 and 100."""
+    return int(np.clip(STEPS * batch_size / n_samples, 5, 100))
