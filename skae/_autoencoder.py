@@ -1,4 +1,4 @@
-"""`AutoencoderTransformer`: the estimator, and the only file that knows all the parts."""
+"""`AutoencoderTransformer`: what users hold."""
 
 import copy
 from numbers import Integral, Real
@@ -45,8 +45,9 @@ class AutoencoderTransformer(
 
     An encoder turns each row of X into a code of `n_components` numbers, a decoder
     turns the code back into a row, and both are trained to make the two rows alike.
-    Training starts as PCA, and what it learns is kept only where rows that were held out
-    show that it reconstructs better; otherwise the model is PCA (`proven_` says which).
+    Training starts as PCA, and what it learns is kept only where rows that were held
+    out show that it reconstructs better; otherwise the model is PCA (`proven_` says
+    which).
 
     Read more in the :doc:`user guide </user_guide>`.
 
@@ -56,16 +57,17 @@ class AutoencoderTransformer(
         Size of the code. It may exceed the number of features, with a warning.
 
     network : {"mlp"} or callable, default="mlp"
-        What encodes and decodes. "mlp" is fully connected. A class or function is called
-        as ``network(n_features=..., n_components=...)`` and returns an `nn.Module` with
-        ``encode(X)`` and ``decode(code)``; it sees X centred and scaled. A module that
-        is already built is refused.
+        What encodes and decodes. "mlp" is fully connected. A class or function is
+        called as ``network(n_features=..., n_components=...)`` and returns an
+        `nn.Module` with ``encode(X)`` and ``decode(code)``; it sees X centred and
+        scaled. A module that is already built is refused.
 
     hidden_layer_sizes : "auto" or tuple of int, default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is a
         linear autoencoder. "auto" is ``(128, 64)``. For ``network="mlp"`` only.
 
-    activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, default="silu"
+    activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
+            default="silu"
         What follows each hidden layer. For ``network="mlp"`` only.
 
     init : {"pca", "random"}, default="pca"
@@ -76,8 +78,8 @@ class AutoencoderTransformer(
     loss : {"squared_error", "absolute_error", "huber", "log_loss"}, Loss or callable, \
             default="squared_error"
         What training minimises; each is a mean over features. "log_loss" needs X in
-        [0, 1]. A callable gets ``(output, X)``, tensors of shape (n_samples, n_features)
-        in standardised units, and returns one number per sample.
+        [0, 1]. A callable gets ``(output, X)``, tensors of shape (n_samples,
+        n_features) in standardised units, and returns one number per sample.
 
     alpha : float, default=0.01
         Weight decay, in [0, inf).
@@ -89,8 +91,8 @@ class AutoencoderTransformer(
         Step size of the solver, in (0, inf); the largest one if there is a schedule.
 
     schedule : {"one_cycle", "constant"}, default="one_cycle"
-        "one_cycle" raises the learning rate over the first tenth of all steps and lowers
-        it to zero along a cosine afterwards.
+        "one_cycle" raises the learning rate over the first tenth of all steps and
+        lowers it to zero along a cosine afterwards.
 
     batch_size : "auto" or int, default="auto"
         Rows in a step. "auto" is all rows below 100, else a twentieth of them, at least
@@ -105,22 +107,22 @@ class AutoencoderTransformer(
 
     early_stopping : "auto" or bool, default="auto"
         Whether to hold rows out, to stop by them and to judge by them. "auto" does from
-        60 rows on; with fewer, ``init="pca"`` and a loss in standardised units the model
-        is PCA. False trains on all rows and judges nothing.
+        60 rows on; with fewer, ``init="pca"`` and a loss in standardised units the
+        model is PCA. False trains on all rows and judges nothing.
 
     validation_fraction : float, default=0.1
-        Share of the rows held out, in (0, 1), drawn at random. "auto" holds out at least
-        40 where there are 160, else a quarter, and at most 5000.
+        Share of the rows held out, in (0, 1), drawn at random. "auto" holds out at
+        least 40 where there are 160, else a quarter, and at most 5000.
 
     n_iter_no_change : int, default=10
-        Epochs in a row without an improvement (of the held-out loss if there is one, else
-        of the training loss) after which training stops.
+        Epochs in a row without an improvement (of the held-out loss if there is one,
+        else of the training loss) after which training stops.
 
     precision : {"auto", "mixed", "float32", "float64"}, default="auto"
-        Of weights and training. "auto" is the dtype of X for fits of about a second, then
-        "mixed" where the hardware multiplies bfloat16 matrices and the network is wide
-        enough, else "float32". Codes and reconstructions have the dtype of X and are
-        never computed in less than float32.
+        Of weights and training. "auto" is the dtype of X for fits of about a second,
+        then "mixed" where the hardware multiplies bfloat16 matrices and the network is
+        wide enough, else "float32". Codes and reconstructions have the dtype of X and
+        are never computed in less than float32.
 
     device : str or torch.device, default="cpu"
         Where to compute; "auto" takes a GPU if there is one.
@@ -155,9 +157,9 @@ class AutoencoderTransformer(
 
     proven_ : bool or None
         True if held-out rows showed, by more than two standard errors, that the network
-        reconstructs better than PCA of that size. If False, the model is PCA of all rows.
-        None if it was not judged: nothing held out, ``init="random"``, `partial_fit`, or a
-        loss that PCA does not minimise in spirit ("log_loss").
+        reconstructs better than PCA of that size. If False, the model is PCA of all
+        rows. None if it was not judged: nothing held out, ``init="random"``,
+        `partial_fit`, or a loss with a link ("log_loss").
 
     pca_loss_ : float or None
         PCA's loss on the held-out rows, to compare with `validation_loss_curve_`.
@@ -173,8 +175,8 @@ class AutoencoderTransformer(
         variance of the features; 1.0 if all are constant.
 
     components_ : ndarray of shape (n_components, n_features)
-        Principal axes of the training data, zero beyond its rank. With ``init="pca"`` the
-        linear paths started from them.
+        Principal axes of the training data, zero beyond its rank. With ``init="pca"``
+        the linear paths started from them.
 
     explained_variance_ : ndarray of shape (n_components,)
         Variance along each axis, with n_samples as the denominator.
@@ -214,13 +216,13 @@ class AutoencoderTransformer(
     --------
     sklearn.decomposition.PCA : The best linear autoencoder.
     sklearn.decomposition.KernelPCA : A non-linear code without a trained decoder.
-    sklearn.neural_network.MLPRegressor : A network that can be fitted to ``(X, X)``, but
+    sklearn.neural_network.MLPRegressor : A network that can be fitted to (X, X), but
         has no `transform`.
 
     Notes
     -----
-    With standardised rows x = (X - mean_) / scale_, training minimises the mean over rows
-    of loss(output, x), where with ``init="pca"``
+    With standardised rows x = (X - mean_) / scale_, training minimises the mean over
+    rows of loss(output, x), where with ``init="pca"``
 
         code = (A x + f(x)) s,    output = B (code / s) + b + g(code / s).
 
@@ -238,8 +240,8 @@ class AutoencoderTransformer(
 
     Loshchilov and Hutter (2019), "Decoupled weight decay regularization", ICLR.
 
-    Smith and Topin (2019), "Super-convergence: very fast training of neural networks using
-    large learning rates".
+    Smith and Topin (2019), "Super-convergence: very fast training of neural networks
+    using large learning rates".
 
     Examples
     --------
@@ -354,8 +356,8 @@ class AutoencoderTransformer(
             Not used, present for API consistency by convention.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the loss, the mean, the scale and PCA. A row of weight
-            zero counts as absent.
+            Weights of the rows in the loss, the mean, the scale and PCA. A row of
+            weight zero counts as absent.
 
         Returns
         -------
@@ -371,7 +373,8 @@ class AutoencoderTransformer(
             If `network` is an instance, or `solver` not an optimizer class.
 
         KeyboardInterrupt
-            On Ctrl-C, after the best epoch so far was restored: the estimator is fitted.
+            On Ctrl-C, after the best epoch so far was restored: the estimator is
+            fitted.
         """
         previous = self._previous() if self.warm_start else None
         fitting = self._fitting(X, sample_weight, reset=previous is None)
@@ -403,8 +406,8 @@ class AutoencoderTransformer(
         Raises
         ------
         ValueError
-            If X or a parameter cannot be used, or if training diverges; the estimator is
-            then as it was before the call.
+            If X or a parameter cannot be used, or if training diverges; the estimator
+            is then as it was before the call.
         """
         previous = self._previous()
         fitting = self._fitting(X, sample_weight, reset=previous is None)
@@ -422,7 +425,8 @@ class AutoencoderTransformer(
         -------
         code : ndarray of shape (n_samples, n_components)
             In the dtype of X if that is float32 or float64, else float64. With
-            ``init="pca"`` in the units of PCA's: before training it is what PCA returns.
+            ``init="pca"`` in the units of PCA's: before training it is what PCA
+            returns.
         """
         rows = self._check_rows(X)
         code = np.empty((len(rows), self.n_components_), rows.dtype)
@@ -513,8 +517,8 @@ class AutoencoderTransformer(
         """Return the share of the variance of X that the reconstruction explains.
 
         It is R^2 over all cells of X: 1 for a perfect reconstruction, 0 for one no
-        better than the mean of each feature, negative for a worse one. For PCA it is the
-        sum of `explained_variance_ratio_` on its training data.
+        better than the mean of each feature, negative for a worse one. For PCA it is
+        the sum of `explained_variance_ratio_` on its training data.
 
         Parameters
         ----------
@@ -602,7 +606,7 @@ class AutoencoderTransformer(
         return self.loss if isinstance(self.loss, Loss) else CallableLoss(self.loss)
 
     def _random_streams(self, reset):
-        """Return new random streams, or those that the fit to go on from left behind."""
+        """Return new random streams, or those left behind by the fit to go on from."""
         if not reset and self._streams is not None:
             return self._streams
         random_state = check_random_state(self.random_state)
@@ -668,7 +672,7 @@ class AutoencoderTransformer(
         return (loss.inverse_link(output) - target) / self.scale_
 
     def _standardization(self):
-        """Return mean and scale as tensors on the device and in the dtype of the net."""
+        """Return mean and scale as tensors like the weights of the net."""
         weight = next(self.net_.module_.parameters())
         return torch.tensor(self.mean_).to(weight), torch.tensor(self.scale_).to(weight)
 

@@ -85,7 +85,7 @@ class SklearnCallbacks(Callback):
         }
 
     def begin(self, max_epochs, fitted_attributes):
-        """Begin a fit; `fitted_attributes` returns what makes the estimator a fitted one."""
+        """Begin a fit; `fitted_attributes()` is what makes the estimator fitted."""
         self.fitted_attributes_ = fitted_attributes
         self.fit_ = self.estimator._init_callback_context(max_subtasks=max_epochs)
         self.fit_.call_on_fit_task_begin(**self.arguments)

@@ -83,8 +83,8 @@ class Fitting:
         Where `net` started from; its mean and scale belong to `net`.
 
     proven : bool or None
-        Whether held-out rows showed that `net` is better than PCA; None if they were not
-        asked. If False, `net` is PCA.
+        Whether held-out rows showed that `net` is better than PCA; None if they were
+        not asked. If False, `net` is PCA.
 
     pca_loss : float or None
         PCA's mean loss on the held-out rows.
@@ -110,7 +110,7 @@ class Fitting:
         self.report = report
 
     def fit(self, previous=None):
-        """Hold rows out, train on the rest, judge; go on from a `previous` net and start."""
+        """Hold rows out, train on the rest, judge; `previous` is (net, start) or None."""
         estimator = self.estimator
         train, valid = self._hold_out()
         has_rival = estimator.init == "pca" and self.loss.standardized
@@ -352,9 +352,9 @@ class Fitting:
                 warnings.warn(
                     f"The autoencoder reconstructs worse than {name}: its loss is "
                     f"{loss:.4g}, against {rival_loss:.4g}. Train longer (max_epochs), "
-                    "change learning_rate or hidden_layer_sizes, or use init='pca' with "
-                    "early_stopping='auto', which returns PCA where nothing better is "
-                    "learnt.",
+                    "change learning_rate or hidden_layer_sizes, or use init='pca' "
+                    "with early_stopping='auto', which returns PCA where nothing better "
+                    "is learnt.",
                     ConvergenceWarning,
                     stacklevel=5,
                 )

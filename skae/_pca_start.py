@@ -92,7 +92,7 @@ def _common_scale(rows):
 
 
 def _principal_axes(rows, n_components, generator):
-    """Return axes (rows) and the variances along them, largest first, within the rank."""
+    """Return axes in rows and the variances along them, largest first."""
     n_samples, n_features = len(rows), len(rows.mean)
     if n_features <= min(n_samples, EXACT_SIZE):
         variances, vectors = torch.linalg.eigh(_covariance_times(rows))
@@ -118,7 +118,7 @@ def _covariance_times(rows, matrix=None):
 
 
 def _axes_of_few_rows(rows, n_components):
-    """Return the largest variances and their axes (columns) from the rows' inner products."""
+    """Return variances and axes (columns) from the inner products of the rows."""
     gram = torch.cat(
         [
             torch.cat(
@@ -150,8 +150,9 @@ def _axes_by_iteration(rows, n_components, generator):
 class PCAStart(nn.Module):
     """A network with a linear path beside each half; the whole starts as PCA.
 
-    code = linear(X) + network.encode(X) and output = linear(code) + network.decode(code),
-    where X is standardised, and the code is in the units of PCA's.
+    code = linear(X) + network.encode(X) and output = linear(code) +
+    network.decode(code), where X is standardised, and the code is in the units of
+    PCA's.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""What a fit borrows from the process and gives back: random streams, threads, precision.
+"""What a fit borrows from the process and gives back.
 
-Importing this module also registers a hook that keeps forked children from hanging.
+Random streams, threads, precision, modes and devices. Importing this module also registers a hook that keeps forked children from hanging.
 """
 
 import os
@@ -47,7 +47,7 @@ class RandomStreams:
 
     @contextmanager
     def lent(self, device="cpu"):
-        """Put our stream in place of torch's global one, and torch's back afterwards."""
+        """Put our stream in place of torch's global one for a while."""
         on_cuda = torch.device(device).type == "cuda"
         with _global_rng_lock:
             saved = _global_rng_states(on_cuda)

@@ -63,7 +63,7 @@ class Rows(torch.utils.data.Dataset):
             chosen = sample_weight if index is None else sample_weight[index]
             sample_weight = sample_weight / chosen.mean()
         self.sample_weight = sample_weight
-        # Subtract in the precision of X: beside a large mean float32 sees no difference.
+        # Subtract in the precision of X: beside a large mean float32 sees nothing.
         self._exact = result_dtype(X) if dtype == "float32" else "float64"
         self._exact_mean = np.asarray(mean, self._exact)
 
@@ -77,7 +77,7 @@ class Rows(torch.utils.data.Dataset):
         return self.X.shape[0] if self.index is None else len(self.index)
 
     def take(self, rows):
-        """Return (X, (target, sample_weight)) for a slice or an array of row numbers."""
+        """Return (X, (target, sample_weight)) for a slice or array of row numbers."""
         if self.index is not None:
             rows = self.index[rows]
         raw = self.X[rows]
@@ -120,7 +120,7 @@ class Rows(torch.utils.data.Dataset):
 
 
 class BatchIterator:
-    """Whole batches of a `Rows`, shuffled by `order`; a last batch of one row is merged.
+    """Whole batches of a `Rows`, shuffled by `order`; a lone last row is merged.
 
     It stands where torch's DataLoader would: that fetches row by row and draws from the
     global generator.
@@ -149,8 +149,8 @@ class AutoencoderNet(NeuralNet):
     """skorch's net for autoencoders: the target of a batch is the batch itself.
 
     The estimator sets before training: `streams_`, the random streams; `precision_`;
-    `schedule_`, a function of the optimizer that returns a torch learning-rate scheduler,
-    or None; `lends_stream_`, whether the network draws from torch's global generator. A
+    `schedule_`, a function of the optimizer that returns a torch learning-rate
+    scheduler, or None; `lends_stream_`, whether the network draws from torch's global generator. A
     callback that sets `stops_` ends training with the current epoch.
     """
 
@@ -250,7 +250,7 @@ class AutoencoderNet(NeuralNet):
         self.scheduler_ = None
 
     def train_on(self, rows, valid, *, callbacks, keeps_optimizer, **settings):
-        """Train on rows; settings are attributes of the net without the trailing "_"."""
+        """Train on rows, judged by `valid` or None; keep nothing that only this needs."""
         self.callbacks = callbacks
         self.initialize_callbacks()
         self.train_split = None if valid is None else predefined_split(valid)
@@ -313,7 +313,7 @@ class StopTraining(KeyboardInterrupt):
 
 
 def result_dtype(X):
-    """Return the dtype of what is computed from X: that of X if a float of 32 or 64 bits."""
+    """Return the dtype of what is computed from X: its own or "float64"."""
     return "float32" if X.dtype == np.float32 else "float64"
 
 

@@ -1,4 +1,7 @@
-"""Checks that need two facts at once, and the only imports of private scikit-learn names."""
+"""Checks that need two facts at once.
+
+Also the only file that imports private names of scikit-learn.
+"""
 
 import inspect
 import warnings
@@ -80,7 +83,7 @@ def _check_columns(X):
 
 
 def _check_mask(X):
-    """Raise if X is a masked array that hides something: NumPy would ignore the mask."""
+    """Raise if X is a masked array that hides values: NumPy would show them."""
     if np.ma.isMaskedArray(X) and np.ma.is_masked(X):
         row = np.argwhere(np.ma.getmaskarray(X))[0]
         raise ValueError(
@@ -184,7 +187,7 @@ def check_network(network):
 
 
 def check_built_network(network, n_features, n_components):
-    """Raise unless a network just built encodes to and decodes from n_components numbers."""
+    """Raise unless a new network encodes to and decodes from n_components numbers."""
     name = type(network).__name__
     if not isinstance(network, nn.Module):
         raise TypeError(
@@ -227,8 +230,8 @@ def explained_batch_norm(n_samples):
         if "more than 1 value per channel" not in str(error):
             raise
         raise ValueError(
-            f"n_samples={n_samples} is too few for the batch normalisation in network: it "
-            "needs at least two rows. Pass more rows, or a network without it."
+            f"n_samples={n_samples} is too few for the batch normalisation in network: "
+            "it needs at least two rows. Pass more rows, or a network without it."
         ) from error
 
 
@@ -253,12 +256,12 @@ def check_device(device):
 
 
 def check_solver(solver, alpha):
-    """Raise unless `solver` is a torch optimizer class that can do what `alpha` asks."""
+    """Raise unless `solver` is a torch optimizer class that can do weight decay."""
     is_class = inspect.isclass(solver) and issubclass(solver, torch.optim.Optimizer)
     if not is_class:
         raise TypeError(
-            f"solver={solver!r} must be a name or a class of torch.optim, not an instance "
-            "or a function: the optimizer is built for the parameters of each fit."
+            f"solver={solver!r} must be a name or a class of torch.optim, not an "
+            "instance or a function: each fit builds its own optimizer."
         )
     if alpha and "weight_decay" not in inspect.signature(solver).parameters:
         raise ValueError(

@@ -90,7 +90,9 @@ class AbsoluteError(Loss):
 
 
 class Huber(Loss):
-    """Squared error near zero, absolute error further out: r**2 / 2 or delta (r - delta / 2).
+    """Squared error of small residuals, absolute error of large ones.
+
+    The mean over features of r**2 / 2 where |r| < delta, else delta (|r| - delta / 2).
 
     Parameters
     ----------
@@ -115,7 +117,8 @@ class Huber(Loss):
 class LogLoss(Loss):
     """Binary cross-entropy of the sigmoid of the output: -X log p - (1 - X) log(1 - p).
 
-    X may be anything in [0, 1]: bits, probabilities, or pixels divided by their maximum.
+    X may be anything in [0, 1]: bits, probabilities, or pixels divided by their
+    maximum.
     """
 
     standardized = False

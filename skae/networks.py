@@ -1,8 +1,8 @@
 """Networks: the pairs of encoder and decoder that are trained.
 
-A network is an `nn.Module` built as ``Network(n_features, n_components, **options)`` with
-two methods, ``encode(X)`` -> code and ``decode(code)`` -> output. To add one, write the
-class and put an entry in `NETWORKS`.
+A network is an `nn.Module` built as ``Network(n_features, n_components, **options)``
+with two methods, ``encode(X)`` -> code and ``decode(code)`` -> output. To add one,
+write the class and put an entry in `NETWORKS`.
 """
 
 import math
@@ -36,7 +36,8 @@ class MLPAutoencoder(nn.Module):
     hidden_layer_sizes : tuple of int, default=(128, 64)
         Widths of the encoder's hidden layers; the decoder has them in reverse.
 
-    activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, default="silu"
+    activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
+            default="silu"
         What follows each hidden layer. Code and output have none.
 
     generator : torch.Generator, default=None
@@ -78,7 +79,7 @@ def _layers(sizes, activation, generator):
 
 
 def _linear(n_in, n_out, generator):
-    """Return torch's linear layer with its usual initial weights, drawn from `generator`."""
+    """Return torch's linear layer, its usual weights drawn from `generator`."""
     linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
     bound = 1 / math.sqrt(n_in)
     nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
