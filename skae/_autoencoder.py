@@ -592,7 +592,10 @@ class AutoencoderTransformer(
         )
         if reset:
             check.check_n_components(self.n_components, X.shape[1])
+        else:
+            check.check_same_structure(self, self._structure)
         loss = self._loss()
+        check.check_loss(loss, X.shape[1])
         check.check_target_range(X, loss, self.loss)
         data = Rows(X, sample_weight, standardized_target=loss.standardized)
         report = None

@@ -40,6 +40,15 @@ MIN_SAMPLES_TO_JUDGE = 60  # fewer rows leave too few to hold out
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000
 ROWS_TO_WARN_BY = 5000  # at most
 MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a warning
+# Parameters that shape the net, and cannot change where training goes on with it.
+SHAPING = (
+    "n_components",
+    "network",
+    "hidden_layer_sizes",
+    "activation",
+    "init",
+    "loss",
+)
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 
 
@@ -110,7 +119,7 @@ class Fitting:
         self.report = report
 
     def fit(self, previous=None):
-        """Hold rows out, train on the rest, judge; `previous` is (net, start) or None."""
+        """Hold rows out, train on the rest, judge; `previous` is (net, start)."""
         estimator = self.estimator
         train, valid = self._hold_out()
         has_rival = estimator.init == "pca" and self.loss.standardized
@@ -140,6 +149,7 @@ class Fitting:
         continues = self.is_partial or self.estimator.warm_start
         return {
             "_streams": self.streams if continues else None,
+            "_structure": {name: getattr(self.estimator, name) for name in SHAPING},
             "net_": self.net,
             "n_components_": len(self.start.components),
             "mean_": self.start.mean,
@@ -153,9 +163,9 @@ class Fitting:
             "pca_loss_": self.pca_loss,
             "n_epochs_": len(losses),
             "best_epoch_": self.best_epoch,
-            "loss_curve_": [epoch["train_loss"] for epoch in losses],
+            "loss_curve_": [float(epoch["train_loss"]) for epoch in losses],
             "validation_loss_curve_": [
-                epoch["valid_loss"] for epoch in losses if "valid_loss" in epoch
+                float(epoch["valid_loss"]) for epoch in losses if "valid_loss" in epoch
             ],
         }
 
@@ -353,8 +363,8 @@ class Fitting:
                     f"The autoencoder reconstructs worse than {name}: its loss is "
                     f"{loss:.4g}, against {rival_loss:.4g}. Train longer (max_epochs), "
                     "change learning_rate or hidden_layer_sizes, or use init='pca' "
-                    "with early_stopping='auto', which returns PCA where nothing better "
-                    "is learnt.",
+                    "with early_stopping='auto', which returns PCA where nothing "
+                    "better is learnt.",
                     ConvergenceWarning,
                     stacklevel=5,
                 )

@@ -61,7 +61,8 @@ def fit_linear_start(rows, n_components, generator):
     components = np.zeros((n_components, n_features))
     explained_variance = np.zeros(n_components)
     components[:n_found] = axes
-    explained_variance[:n_found] = variances * rows.scale**2
+    with np.errstate(over="ignore"):  # checked by the caller
+        explained_variance[:n_found] = variances * np.square(rows.scale)
     return LinearStart(rows.mean, rows.scale, components, explained_variance)
 
 

@@ -1,6 +1,7 @@
 """What a fit borrows from the process and gives back.
 
-Random streams, threads, precision, modes and devices. Importing this module also registers a hook that keeps forked children from hanging.
+Random streams, threads, precision, modes and devices. Importing this module also
+registers a hook that keeps forked children from hanging.
 """
 
 import os

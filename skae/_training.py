@@ -148,10 +148,9 @@ class BatchIterator:
 class AutoencoderNet(NeuralNet):
     """skorch's net for autoencoders: the target of a batch is the batch itself.
 
-    The estimator sets before training: `streams_`, the random streams; `precision_`;
-    `schedule_`, a function of the optimizer that returns a torch learning-rate
-    scheduler, or None; `lends_stream_`, whether the network draws from torch's global generator. A
-    callback that sets `stops_` ends training with the current epoch.
+    Whoever builds it sets `precision_` and `lends_stream_`, whether the network draws from
+    torch's global generator; `train_on` sets the rest. A callback that sets `stops_` ends
+    training with the current epoch.
     """
 
     streams_ = None
@@ -250,7 +249,7 @@ class AutoencoderNet(NeuralNet):
         self.scheduler_ = None
 
     def train_on(self, rows, valid, *, callbacks, keeps_optimizer, **settings):
-        """Train on rows, judged by `valid` or None; keep nothing that only this needs."""
+        """Train on rows, judged by `valid` (or None); keep only what has been learnt."""
         self.callbacks = callbacks
         self.initialize_callbacks()
         self.train_split = None if valid is None else predefined_split(valid)

@@ -36,8 +36,10 @@ __all__ = [
     "check_device",
     "check_hidden_layer_sizes",
     "check_input",
+    "check_loss",
     "check_network",
     "check_n_components",
+    "check_same_structure",
     "check_score_weight",
     "check_solver",
     "check_start",
@@ -52,20 +54,17 @@ def check_input(estimator, X, *, reset):
     """Return X as an array or CSR matrix of numbers, in its own dtype if it can be."""
     _check_columns(X)
     _check_mask(X)
+    options = {"accept_sparse": "csr", "ensure_min_samples": 1 if reset else 0}
     try:
-        return validate_data(
-            estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype="numeric",
-            ensure_min_samples=1 if reset else 0,
-        )
+        numbers = validate_data(estimator, X, reset=reset, dtype="numeric", **options)
+        if numbers.dtype.kind == "O":  # a DataFrame with extension dtypes
+            numbers = check_array(numbers, dtype=np.float64, **options)
     except (ValueError, TypeError) as error:
         hint = _explain(X, str(error))
         if not hint:
             raise
         raise type(error)(f"{error}\n{hint}") from None
+    return numbers
 
 
 def _check_columns(X):
@@ -85,9 +84,9 @@ def _check_columns(X):
 def _check_mask(X):
     """Raise if X is a masked array that hides values: NumPy would show them."""
     if np.ma.isMaskedArray(X) and np.ma.is_masked(X):
-        row = np.argwhere(np.ma.getmaskarray(X))[0]
+        where = tuple(np.argwhere(np.ma.getmaskarray(X))[0].tolist())
         raise ValueError(
-            f"X is a masked array with masked values, the first one at {tuple(row)}. "
+            f"X is a masked array with masked values, the first one at {where}. "
             "Fill them (X.filled, SimpleImputer) or drop their rows."
         )
 
@@ -285,9 +284,33 @@ def check_target_range(X, loss, name):
         )
 
 
+def check_loss(loss, n_features):
+    """Raise unless the loss returns one number per sample."""
+    X = torch.full((2, n_features), 0.5)
+    result = loss(X, X)
+    if getattr(result, "shape", None) != (2,):
+        raise ValueError(
+            f"loss={loss!r} returned {result!r} for two samples. It must return one "
+            "number per sample, a tensor of shape (n_samples,), as does "
+            "(output - X).abs().mean(1)."
+        )
+
+
+def check_same_structure(estimator, structure):
+    """Raise if a parameter that shaped the net changed before training goes on."""
+    for name, value in structure.items():
+        now = getattr(estimator, name)
+        if now is not value and now != value:
+            raise ValueError(
+                f"{name}={now!r}, but the net to go on with was built with "
+                f"{name}={value!r}. Set it back, or set warm_start=False and call fit."
+            )
+
+
 def check_start(start):
     """Raise if the mean or the spread of X is beyond what a double can hold."""
-    if not (np.isfinite(start.mean).all() and np.isfinite(start.scale)):
+    numbers = (start.mean, start.scale, start.explained_variance)
+    if not all(np.isfinite(number).all() for number in numbers):
         raise ValueError(
             "X has values so large that their mean or spread overflows. Divide X by a "
             "constant first."

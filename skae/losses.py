@@ -63,7 +63,7 @@ class Loss(BaseEstimator):
         raise NotImplementedError
 
     def inverse_link(self, output):
-        """Return the reconstruction for an output: a Tensor for a Tensor, same shape."""
+        """Return the reconstruction, a Tensor, for an output of the same shape."""
         return output
 
     def link(self, X):
