@@ -1,10 +1,10 @@
 """Reconstruction error of skae's defaults, beside PCA's and a tutorial's autoencoder.
 
-    python benchmarks/quality.py [--data FOLDER] [--sets NAME ...] [--sizes 2 8 32]
+    python benchmarks/quality.py [--data FOLDER] [--sets NAME ...] [--sizes SIZE ...]
 
-Without --data it runs on sets that scikit-learn bundles. A folder holds one NAME.npz per
-set, in it or in its subfolders, with X (dense, or CSR as data, indices, indptr, shape),
-optionally X_train, and y.
+Without --data it runs on sets that scikit-learn bundles. A folder holds one NAME.npz
+per set, in it or in its subfolders, with X (dense, or CSR as data, indices, indptr,
+shape) or X_train, and optionally y.
 
 Protocol: at most 10,000 rows drawn with RandomState(0), a quarter of them for testing;
 tables standardised on the training rows, images divided by 255; float32; one thread.

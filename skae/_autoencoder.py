@@ -64,7 +64,8 @@ class AutoencoderTransformer(
 
     hidden_layer_sizes : "auto" or tuple of int, default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is a
-        linear autoencoder. "auto" is ``(128, 64)``. For ``network="mlp"`` only.
+        linear autoencoder. "auto" is ``(128, 64)``, or ``(256, 128)`` from 20,000 rows
+        on, with neither width below `n_components`. For ``network="mlp"`` only.
 
     activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
             default="silu"

@@ -212,7 +212,7 @@ class Fitting:
         if isinstance(network, str):
             sizes = estimator.hidden_layer_sizes
             if sizes == "auto":
-                sizes = auto_hidden_layer_sizes(n_samples, n_features, n_components)
+                sizes = auto_hidden_layer_sizes(n_samples, n_components)
             return NETWORKS[network](
                 n_features,
                 n_components,

@@ -148,9 +148,9 @@ class BatchIterator:
 class AutoencoderNet(NeuralNet):
     """skorch's net for autoencoders: the target of a batch is the batch itself.
 
-    Whoever builds it sets `precision_` and `lends_stream_`, whether the network draws from
-    torch's global generator; `train_on` sets the rest. A callback that sets `stops_` ends
-    training with the current epoch.
+    Whoever builds it sets `precision_` and `lends_stream_`, whether the network draws
+    from torch's global generator; `train_on` sets the rest. A callback that sets
+    `stops_` ends training with the current epoch.
     """
 
     streams_ = None
@@ -249,7 +249,7 @@ class AutoencoderNet(NeuralNet):
         self.scheduler_ = None
 
     def train_on(self, rows, valid, *, callbacks, keeps_optimizer, **settings):
-        """Train on rows, judged by `valid` (or None); keep only what has been learnt."""
+        """Train on rows, judged by `valid` or None; keep only what is learnt."""
         self.callbacks = callbacks
         self.initialize_callbacks()
         self.train_split = None if valid is None else predefined_split(valid)

@@ -87,9 +87,14 @@ def _linear(n_in, n_out, generator):
     return linear
 
 
-def auto_hidden_layer_sizes(n_samples, n_features, n_components):
-    """Return the widths that `hidden_layer_sizes="auto"` stands for."""
-    return (128, 64)
+def auto_hidden_layer_sizes(n_samples, n_components):
+    """Return the widths that `hidden_layer_sizes="auto"` stands for.
+
+    (128, 64), and (256, 128) from 20,000 rows on, which can feed a wider network;
+    neither below n_components, so that no layer is narrower than the code.
+    """
+    width = 128 if n_samples < 20_000 else 256
+    return max(width, n_components), max(width // 2, n_components)
 
 
 class Encoder(nn.Module):

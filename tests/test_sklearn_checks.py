@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or check_array_api_input skips itself
+os.environ["SCIPY_ARRAY_API"] = "1"  # or check_array_api_input skips itself
 
 import pytest
 from sklearn.utils import estimator_checks
@@ -12,21 +12,18 @@ from skae import AutoencoderTransformer
 
 SETTINGS = {
     "default": {},
-    "random": {"init": "random", "max_epochs": 10},
-    "linear": {"hidden_layer_sizes": (), "init": "random", "max_epochs": 10},
-    "trained": {"early_stopping": False, "max_epochs": 10},
-    "absolute_error": {"loss": "absolute_error", "init": "random", "max_epochs": 10},
-    "huber": {"loss": "huber", "early_stopping": False, "max_epochs": 10},
-    "overcomplete": {"n_components": 50, "early_stopping": False, "max_epochs": 10},
-    "overrandom": {"n_components": 50, "init": "random"},
+    "random": {"init": "random", "max_epochs": 5},
+    "no hidden layer": {"hidden_layer_sizes": (), "init": "random", "max_epochs": 5},
+    "trained": {"early_stopping": False, "max_epochs": 5},
+    "absolute error": {"loss": "absolute_error", "init": "random", "max_epochs": 5},
+    "huber": {"loss": "huber", "early_stopping": False, "max_epochs": 5},
+    "overcomplete": {"n_components": 50, "early_stopping": False, "max_epochs": 5},
     "float32": {"precision": "float32"},
-    "float32tr": {"precision": "float32", "early_stopping": False},
-    "rd": {"init": "random"},
-    "tr": {"early_stopping": False},
+    "trained in float32": {"precision": "float32", "init": "random", "max_epochs": 5},
 }
 ESTIMATORS = [AutoencoderTransformer(**setting) for setting in SETTINGS.values()]
 
-# scikit-learn runs these on its own estimators but yields them to nobody else.
+# scikit-learn runs these on its own estimators, but yields them to nobody else.
 NOT_YIELDED = [
     "check_get_feature_names_out_error",
     "check_dataframe_column_names_consistency",
@@ -42,8 +39,22 @@ NOT_YIELDED = [
     "check_estimators_partial_fit_n_features",
 ]
 
+# The checks train on tiny data and mix data with and without feature names.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-@parametrize_with_checks(ESTIMATORS)
+
+def expected_failures(estimator):
+    """Name what float32 training cannot do: equal sums in another order of adding."""
+    if estimator.precision == "float32" and estimator.init == "random":
+        reason = "weights and repetitions differ by float32 rounding"
+        return {
+            f"check_sample_weight_equivalence_on_{kind}_data": reason
+            for kind in ("dense", "sparse")
+        }
+    return {}
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_check(estimator, check):
     check(estimator)
 
@@ -51,5 +62,12 @@ def test_check(estimator, check):
 @pytest.mark.parametrize("name", NOT_YIELDED)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_check_not_yielded(setting, name):
-    estimator = AutoencoderTransformer(**SETTINGS[setting])
-    getattr(estimator_checks, name)("AutoencoderTransformer", estimator)
+    check = getattr(estimator_checks, name, None)
+    if check is None:
+        pytest.skip("this scikit-learn does not have the check")
+    check("AutoencoderTransformer", AutoencoderTransformer(**SETTINGS[setting]))
+
+
+def test_every_check_passes_and_none_is_skipped():
+    results = check_estimator(AutoencoderTransformer(), on_skip=None)
+    assert {result["status"] for result in results} == {"passed"}
