@@ -98,7 +98,7 @@ class SklearnCallbacks(Callback):
         self.epoch_.call_on_fit_task_begin(**self.arguments)
 
     def on_epoch_end(self, net, **kwargs):
-        net._set_training(False)
+        net.module_.eval()
         if self._call_end_hook(self.epoch_):
             net.stops_ = True
 

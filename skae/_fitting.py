@@ -377,6 +377,4 @@ def _mean(losses, weights):
 
 def solver_class_and_options(solver):
     """Return the torch optimizer class for `solver`, and how it is called here."""
-    return (
-        SOLVERS.get(solver, (solver, {})) if isinstance(solver, str) else (solver, {})
-    )
+    return SOLVERS[solver] if isinstance(solver, str) else (solver, {})

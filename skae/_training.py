@@ -109,10 +109,6 @@ class Rows(torch.utils.data.Dataset):
         numbers = np.arange(len(self))[:: -(-len(self) // n_most)]
         return self.copy(index=numbers if self.index is None else self.index[numbers])
 
-    def __getitem__(self, row):
-        X, (target, weight) = self.take(np.array([row]))
-        return X[0], (target[0], None if weight is None else weight[0])
-
     def blocks(self):
         """Return an iterator over all rows in order, in blocks fit for one pass."""
         n_rows = min(INFERENCE_ELEMENTS // self.X.shape[1], INFERENCE_ROWS)
@@ -161,8 +157,8 @@ class AutoencoderNet(NeuralNet):
     stops_ = False
     interrupted_ = False
 
-    @property
-    def _default_callbacks(self):
+    def get_default_callbacks(self):
+        """Return what records seconds and losses of an epoch, and prints nothing."""
         return [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
@@ -173,11 +169,6 @@ class AutoencoderNet(NeuralNet):
         """Take the loss as it is: an object, not a class."""
         self.criterion_ = self.criterion
         return self
-
-    def _set_training(self, training=True):
-        """Switch modes only where that changes something: it walks over all layers."""
-        if self.module_.training != training:
-            super()._set_training(training)
 
     def initialize_optimizer(self, triggered_directly=None):
         """Wait until training begins: a model that stays PCA needs no optimizer."""
@@ -220,6 +211,14 @@ class AutoencoderNet(NeuralNet):
             self.scheduler_.step()
         return step
 
+    def train_step_single(self, batch, **fit_params):
+        """Compute loss and gradients; the training mode was set with the epoch."""
+        X, target = batch
+        output = self.infer(X)
+        loss = self.get_loss(output, target, X=X, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": output}
+
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.stops_ = self.interrupted_ = False
@@ -233,6 +232,7 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(self, net, **kwargs):
         if self.stops_:
             raise StopTraining
+        self.module_.train()
         super().on_epoch_begin(net, **kwargs)
 
     def fit_loop(self, *args, **kwargs):
@@ -245,17 +245,28 @@ class AutoencoderNet(NeuralNet):
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         super().on_train_end(net, X=X, y=y, **kwargs)
-        self._set_training(False)
+        self.module_.eval()
         self.scheduler_ = None
 
-    def train_on(self, rows, valid, *, callbacks, keeps_optimizer, **settings):
+    def train_on(
+        self,
+        rows,
+        valid,
+        *,
+        lr,
+        schedule,
+        batch_size,
+        max_epochs,
+        streams,
+        callbacks,
+        keeps_optimizer,
+    ):
         """Train on rows, judged by `valid` or None; keep only what is learnt."""
-        self.callbacks = callbacks
-        self.initialize_callbacks()
+        self.lr, self.schedule_ = lr, schedule
+        self.batch_size, self.max_epochs = batch_size, max_epochs
+        self.streams_, self.callbacks = streams, callbacks
         self.train_split = None if valid is None else predefined_split(valid)
-        for name in ("lr", "batch_size", "max_epochs"):
-            setattr(self, name, settings[name])
-        self.schedule_, self.streams_ = settings["schedule"], settings["streams"]
+        self.initialize_callbacks()
         self.partial_fit(rows)
         # Keep no training data, and nothing else that only training needs.
         self.callbacks, self.callbacks_, self.train_split = None, [], None
@@ -272,7 +283,7 @@ class AutoencoderNet(NeuralNet):
 
     def sample_losses(self, rows):
         """Return the loss of each row, ndarray of shape (n_samples,)."""
-        self._set_training(False)
+        self.module_.eval()
         with torch.no_grad():
             return sample_losses(rows, self.criterion_, self.infer)
 

@@ -161,7 +161,7 @@ def check_n_components(n_components, n_features):
             "the code can copy X instead of compressing it. Choose a smaller "
             "n_components, unless an overcomplete code is what you want.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
