@@ -108,12 +108,13 @@ class AutoencoderTransformer(
 
     early_stopping : "auto" or bool, default="auto"
         Whether to hold rows out, to stop by them and to judge by them. "auto" does from
-        60 rows on; with fewer, ``init="pca"`` and a loss in standardised units the
-        model is PCA. False trains on all rows and judges nothing.
+        160 rows on; with fewer rows, ``init="pca"`` and a loss in standardised units
+        nothing is trained and the model is PCA. False trains on all rows and judges
+        nothing.
 
     validation_fraction : float, default=0.1
-        Share of the rows held out, in (0, 1), drawn at random. "auto" holds out at
-        least 40 where there are 160, else a quarter, and at most 5000.
+        Share of the rows held out, in (0, 1), drawn at random. With
+        ``early_stopping="auto"`` at least 40 and at most 5000 rows.
 
     n_iter_no_change : int, default=10
         Epochs in a row without an improvement (of the held-out loss if there is one,

@@ -36,8 +36,7 @@ SOLVERS = {
     "adam": (torch.optim.Adam, {"fused": True, "eps": 1e-7}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }
-MIN_SAMPLES_TO_JUDGE = 60  # fewer rows leave too few to hold out
-FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000
+FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
 ROWS_TO_WARN_BY = 5000  # at most
 MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a warning
 # Parameters that shape the net, and cannot change where training goes on with it.
@@ -174,9 +173,8 @@ class Fitting:
         n_samples, early_stopping = len(self.data), self.estimator.early_stopping
         n_held_out = round(n_samples * self.estimator.validation_fraction)
         if early_stopping == "auto":
-            at_least = min(FEWEST_HELD_OUT, n_samples // 4)
-            n_held_out = min(max(n_held_out, at_least), MOST_HELD_OUT)
-            early_stopping = n_samples >= MIN_SAMPLES_TO_JUDGE
+            n_held_out = int(np.clip(n_held_out, FEWEST_HELD_OUT, MOST_HELD_OUT))
+            early_stopping = n_samples >= 4 * FEWEST_HELD_OUT
         if not early_stopping or n_samples < 2:
             return self.data, None
         n_held_out = min(max(n_held_out, 1), n_samples - 1)
