@@ -3,10 +3,10 @@
     python benchmarks/peers_digits.py [--sizes 2 8 16]
 
 A quarter of the digits is for testing; pixels are divided by 16; random states are 0.
-Error is the squared error on test rows over that of the training mean. Times are seconds
-on the clock, with one thread. MLPRegressor and PyOD have skae's layers, PyOD without its
-own standardisation (the data have one unit); all else is their default, except PyOD's
-epochs, shown at its default of 10 and at 100. PyOD is left out if it is not installed.
+Error is the squared error on test rows over that of the training mean. Times are on the
+clock, with one thread. MLPRegressor and PyOD have skae's layers, PyOD without its own
+standardisation (the data have one unit); all else is their default, except that PyOD's
+epochs are 10, its default, and 100. PyOD is left out if it is not installed.
 """
 
 import argparse

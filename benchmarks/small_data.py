@@ -3,8 +3,8 @@
     python benchmarks/small_data.py [--data FOLDER] [--sets NAME ...]
 
 Fits to a few rows of each set, a quarter of them (at most 40) held out to judge by, and
-compares the error on all other rows with that of PCA of the same rows. This is where the
-rule of ``early_stopping="auto"``, to judge from 160 rows on, comes from.
+compares the error on all other rows with that of PCA of the same rows. From here comes
+the rule of ``early_stopping="auto"`` to judge from 160 rows on.
 """
 
 import argparse

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _validation as check
 from skae._callbacks import SklearnCallbacks
 from skae._fitting import SOLVERS, Fitting, solver_class_and_options
-from skae._pca_start import LinearStart, fit_mean
+from skae._pca_start import fit_mean
 from skae._runtime import (
     RandomStreams,
     choose_threads,
@@ -116,9 +116,10 @@ class AutoencoderTransformer(
         Share of the rows held out, in (0, 1), drawn at random. With
         ``early_stopping="auto"`` at least 40 and at most 5000 rows.
 
-    n_iter_no_change : int, default=10
+    n_iter_no_change : "auto" or int, default="auto"
         Epochs in a row without an improvement (of the held-out loss if there is one,
-        else of the training loss) after which training stops.
+        else of the training loss) after which training stops. "auto" is half of the
+        most epochs, and at least 10: what PCA cannot do is often learnt late.
 
     precision : {"auto", "mixed", "float32", "float64"}, default="auto"
         Of weights and training. "auto" is the dtype of X for fits of about a second,
@@ -152,10 +153,10 @@ class AutoencoderTransformer(
         The trained net; the network is its ``module_``.
 
     encoder_ : torch.nn.Module
-        From X (a tensor in the space of the data) to code.
+        From X (a tensor in the space of the data) to code; a copy at each access.
 
     decoder_ : torch.nn.Module
-        From code to X in the space of the data.
+        From code to X in the space of the data; a copy at each access.
 
     proven_ : bool or None
         True if held-out rows showed, by more than two standard errors, that the network
@@ -226,11 +227,12 @@ class AutoencoderTransformer(
     With standardised rows x = (X - mean_) / scale_, training minimises the mean over
     rows of loss(output, x), where with ``init="pca"``
 
-        code = (A x + f(x)) s,    output = B (code / s) + b + g(code / s).
+        z = A x + f(x),    output = B z + b + g(z),    code = scale_ s z.
 
     f and g are the two halves of the network, whose last layers start at zero. A and B
     start as PCA's projection to unit variance and its reconstruction, s is the spread
     along each axis: before training the code is PCA's and in the units of the data.
+    With ``init="random"``, z = f(x), output = g(z) and s = 1.
 
     Held-out rows judge by a one-sided paired t test of the loss per row against PCA of
     the training rows, at the level that two standard errors have in a large sample.
@@ -280,7 +282,10 @@ class AutoencoderTransformer(
         "tol": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "precision": [StrOptions({"auto", "mixed", "float32", "float64"})],
         "device": [str, torch.device],
         "n_jobs": [
@@ -312,7 +317,7 @@ class AutoencoderTransformer(
         tol=1e-4,
         early_stopping="auto",
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         precision="auto",
         device="cpu",
         n_jobs=None,
@@ -426,13 +431,14 @@ class AutoencoderTransformer(
         Returns
         -------
         code : ndarray of shape (n_samples, n_components)
-            In the dtype of X if that is float32 or float64, else float64. With
-            ``init="pca"`` in the units of PCA's: before training it is what PCA
-            returns.
+            In the dtype of X if that is float32 or float64, else float64, and in the
+            units of the data: where the model is PCA, this is what PCA returns.
         """
         rows = self._check_rows(X)
         code = np.empty((len(rows), self.n_components_), rows.dtype)
-        return self._map(lambda module, x, target: module.encode(x), rows, out=code)
+        self._map(lambda module, x, target: module.encode(x), rows, out=code)
+        code *= self.scale_
+        return code
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -449,7 +455,7 @@ class AutoencoderTransformer(
         """
         check_is_fitted(self)
         code = check.check_code(self, X)
-        rows = Rows(code, dtype=result_dtype(code))
+        rows = Rows(code, scale=self.scale_, dtype=result_dtype(code))
         return self._reconstruct(lambda module, code: module.decode(code), rows)
 
     def reconstruct(self, X):
@@ -538,8 +544,8 @@ class AutoencoderTransformer(
         score : float
             At most 1; greater is better.
         """
-        rows = self._check_rows(X)
-        weight = check.check_score_weight(sample_weight, rows.X)
+        rows = self._check_rows(X, min_samples=1)
+        weight = check.check_weight(sample_weight, rows.X)
         mean = fit_mean(Rows(rows.X, weight, mean=rows.mean, scale=rows.scale))
 
         def squares(module, x, target):
@@ -554,14 +560,15 @@ class AutoencoderTransformer(
 
     @property
     def encoder_(self):
-        """The encoder as a torch module: data in, code out."""
-        return Encoder(self.net_.module_, *self._standardization())
+        """A copy of the encoder as a torch module: data in, code out."""
+        module = copy.deepcopy(self.net_.module_)
+        return Encoder(module, *self._standardization()).eval()
 
     @property
     def decoder_(self):
-        """The decoder as a torch module: code in, data out."""
-        loss = self.net_.criterion_
-        return Decoder(self.net_.module_, *self._standardization(), loss)
+        """A copy of the decoder as a torch module: code in, data out."""
+        module, loss = copy.deepcopy(self.net_.module_), self.net_.criterion_
+        return Decoder(module, *self._standardization(), loss).eval()
 
     @property
     def history_(self):
@@ -569,8 +576,10 @@ class AutoencoderTransformer(
         import pandas as pd
 
         history = pd.DataFrame([dict(epoch) for epoch in self.net_.history])
-        columns = ["epoch", "dur", "train_loss", "valid_loss", "pca_loss"]
-        return history.reindex(columns=[c for c in columns if c in history])
+        columns = ["epoch", "dur", "train_loss"]
+        if "valid_loss" in history:
+            columns.append("valid_loss")
+        return history.reindex(columns=columns)
 
     # Fit
 
@@ -578,15 +587,14 @@ class AutoencoderTransformer(
         """Return the net and the start of an earlier fit, or None."""
         if not hasattr(self, "net_"):
             return None
-        start = LinearStart(
-            self.mean_, self.scale_, self.components_, self.explained_variance_
-        )
-        return self.net_, start
+        return self.net_, self._start
 
     def _fitting(self, X, sample_weight, *, reset):
         """Check all arguments and return the fit, ready to run."""
         check.check_network(self.network)
         check.check_device(self.device)
+        check.check_loss(self.loss)
+        check.check_callbacks(self.callbacks)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
         X, sample_weight = check.check_training_input(
@@ -597,7 +605,7 @@ class AutoencoderTransformer(
         else:
             check.check_same_structure(self, self._structure)
         loss = self._loss()
-        check.check_loss(loss, X.shape[1])
+        check.check_loss_result(loss, X.shape[1])
         check.check_target_range(X, loss, self.loss)
         data = Rows(X, sample_weight, standardized_target=loss.standardized)
         report = None
@@ -626,10 +634,10 @@ class AutoencoderTransformer(
 
     # Use
 
-    def _check_rows(self, X):
+    def _check_rows(self, X, *, min_samples=0):
         """Return X as rows for the fitted net."""
         check_is_fitted(self)
-        X = check.check_input(self, X, reset=False)
+        X = check.check_input(self, X, reset=False, min_samples=min_samples)
         return Rows(
             X,
             mean=self.mean_,
@@ -679,7 +687,8 @@ class AutoencoderTransformer(
     def _standardization(self):
         """Return mean and scale as tensors like the weights of the net."""
         weight = next(self.net_.module_.parameters())
-        return torch.tensor(self.mean_).to(weight), torch.tensor(self.scale_).to(weight)
+        numbers = (self.mean_, self.scale_)
+        return tuple(torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers)
 
     # What scikit-learn asks
 

@@ -1,6 +1,7 @@
 """One fit from plan to verdict: build, start as PCA, train, keep what is proven."""
 
 import copy
+import inspect
 import logging
 import warnings
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from skae._training import (
     AutoencoderNet,
     auto_batch_size,
     auto_max_epochs,
+    result_dtype,
     sample_losses,
 )
 from skae.networks import NETWORKS, auto_hidden_layer_sizes
@@ -57,6 +59,7 @@ class Plan:
 
     batch_size: int
     max_epochs: int
+    n_epochs_no_change: int
     precision: str
     device: torch.device
     n_threads: int | None
@@ -154,7 +157,8 @@ class Fitting:
             "mean_": self.start.mean,
             "scale_": self.start.scale,
             "components_": self.start.components,
-            "explained_variance_": self.start.explained_variance,
+            "explained_variance_": np.square(self.start.spread * self.start.scale),
+            "_start": self.start,
             "batch_size_": self.plan.batch_size,
             "precision_": self.net.precision_,
             "device_": str(self.net.device),
@@ -235,13 +239,16 @@ class Fitting:
         step_work = 6 * n_weights * min(batch_size, n_train)  # forward 2, backward 4
         precision = choose_precision(
             estimator.precision,
-            self.data.X.dtype,
+            result_dtype(self.data.X),
             step_work=step_work,
             fit_work=6 * n_weights * n_train * max_epochs,
             device=device,
         )
+        patience = estimator.n_iter_no_change
+        if patience == "auto":
+            patience = max(10, max_epochs // 2)
         n_threads = choose_threads(estimator.n_jobs, step_work)
-        return Plan(batch_size, max_epochs, precision, device, n_threads)
+        return Plan(batch_size, max_epochs, patience, precision, device, n_threads)
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
@@ -252,13 +259,9 @@ class Fitting:
         if estimator.init == "pca":
             module = PCAStart(network, self.start, self.loss)
         dtype = torch.float64 if plan.precision == "float64" else torch.float32
-        solver, options = solver_class_and_options(estimator.solver)
-        if estimator.alpha:
-            options = {**options, "weight_decay": estimator.alpha}
         self.net = AutoencoderNet(
             module.to(dtype),
             criterion=self.loss,
-            optimizer=partial(solver, **options),
             device=plan.device,
             train_split=None,
             verbose=0,
@@ -271,6 +274,13 @@ class Fitting:
         """Return rows as the net wants them."""
         start = self.start
         return rows.copy(mean=start.mean, scale=start.scale, dtype=self.net.dtype())
+
+    def _optimizer(self):
+        """Return the optimizer's class with its options."""
+        solver, options = solver_class_and_options(self.estimator.solver)
+        if "weight_decay" in inspect.signature(solver).parameters:
+            options = {**options, "weight_decay": self.estimator.alpha}
+        return partial(solver, **options)
 
     def _schedule(self, n_train):
         """Return a function that makes the learning-rate scheduler, or None."""
@@ -291,18 +301,21 @@ class Fitting:
         if valid is not None:
             valid, monitor = self._standardized(valid), "valid_loss"
             start_loss = _mean(net.sample_losses(valid), valid.weights())
-        best = BestEpoch(monitor, start_loss, estimator.n_iter_no_change, estimator.tol)
-        net.train_on(
-            train,
-            valid,
-            lr=estimator.learning_rate,
-            schedule=schedule,
-            batch_size=self.plan.batch_size,
-            max_epochs=self.plan.max_epochs,
-            streams=self.streams,
-            callbacks=[("best_epoch", best), *self._callbacks()],
-            keeps_optimizer=self.is_partial or estimator.warm_start,
-        )
+        patience = self.plan.n_epochs_no_change
+        best = BestEpoch(monitor, start_loss, patience, estimator.tol)
+        with check.explained_batch_norm(len(train), self.plan.batch_size):
+            net.train_on(
+                train,
+                valid,
+                optimizer=self._optimizer(),
+                lr=estimator.learning_rate,
+                schedule=schedule,
+                batch_size=self.plan.batch_size,
+                max_epochs=self.plan.max_epochs,
+                streams=self.streams,
+                callbacks=[("best_epoch", best), *self._callbacks()],
+                keeps_optimizer=self.is_partial or estimator.warm_start,
+            )
         self.best_epoch = best.best_epoch_
         self.interrupted = net.interrupted_
 

@@ -31,14 +31,14 @@ class LinearStart:
     components : ndarray of shape (n_components, n_features)
         Principal axes, by falling variance; zero beyond the rank of the data.
 
-    explained_variance : ndarray of shape (n_components,)
-        Variance along each axis, in squared units of the data.
+    spread : ndarray of shape (n_components,)
+        Standard deviation along each axis, in units of `scale`.
     """
 
     mean: np.ndarray
     scale: float
     components: np.ndarray
-    explained_variance: np.ndarray
+    spread: np.ndarray
 
     def reconstruct(self, X, units):
         """Return PCA's reconstruction of a batch of the standardised rows `units`."""
@@ -59,11 +59,10 @@ def fit_linear_start(rows, n_components, generator):
     axes, variances = _principal_axes(rows, n_components, generator)
     n_found, n_features = axes.shape
     components = np.zeros((n_components, n_features))
-    explained_variance = np.zeros(n_components)
+    spread = np.zeros(n_components)
     components[:n_found] = axes
-    with np.errstate(over="ignore"):  # checked by the caller
-        explained_variance[:n_found] = variances * np.square(rows.scale)
-    return LinearStart(rows.mean, rows.scale, components, explained_variance)
+    spread[:n_found] = np.sqrt(variances)
+    return LinearStart(rows.mean, rows.scale, components, spread)
 
 
 def fit_mean(rows):
@@ -151,9 +150,9 @@ def _axes_by_iteration(rows, n_components, generator):
 class PCAStart(nn.Module):
     """A network with a linear path beside each half; the whole starts as PCA.
 
-    code = linear(X) + network.encode(X) and output = linear(code) +
-    network.decode(code), where X is standardised, and the code is in the units of
-    PCA's.
+    code = spread * (linear(X) + network.encode(X)) and, with the code divided by the
+    spread again, output = linear(code) + network.decode(code). X is standardised, and
+    the code starts as that of its PCA.
 
     Parameters
     ----------
@@ -177,11 +176,10 @@ class PCAStart(nn.Module):
         self.decoder_path = nn.utils.skip_init(
             nn.Linear, n_components, n_features, dtype=torch.float64
         )
-        spread = np.sqrt(start.explained_variance)  # in units of the data
-        spread = np.where(spread > 0, np.maximum(spread, 1e-6 * spread[0]), start.scale)
-        self.register_buffer("code_scale", torch.from_numpy(spread))
-        relative_spread = spread / start.scale
-        self._set_paths(start, relative_spread, loss)
+        spread = np.maximum(start.spread, 1e-6 * start.spread[0])
+        spread = np.where(start.spread > 0, spread, 1.0)
+        self.register_buffer("spread", torch.from_numpy(spread))
+        self._set_paths(start, spread, loss)
         self.encoder_gate = self.decoder_gate = None
         if hasattr(network, "zero_last_layers"):
             network.zero_last_layers()
@@ -207,10 +205,10 @@ class PCAStart(nn.Module):
         learnt = self.network.encode(X)
         if self.encoder_gate is not None:
             learnt = learnt * self.encoder_gate
-        return (self.encoder_path(X) + learnt) * self.code_scale
+        return (self.encoder_path(X) + learnt) * self.spread
 
     def decode(self, code):
-        code = code / self.code_scale
+        code = code / self.spread
         learnt = self.network.decode(code)
         if self.decoder_gate is not None:
             learnt = learnt * self.decoder_gate

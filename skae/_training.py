@@ -153,6 +153,7 @@ class AutoencoderNet(NeuralNet):
     precision_ = "float32"
     schedule_ = None
     scheduler_ = None
+    optimizer_state_ = None
     lends_stream_ = False
     stops_ = False
     interrupted_ = False
@@ -222,11 +223,12 @@ class AutoencoderNet(NeuralNet):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.stops_ = self.interrupted_ = False
-        if self.optimizer_ is None:
-            with self._current_init_context("optimizer"):
-                super().initialize_optimizer()
-        for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr
+        with self._current_init_context("optimizer"):
+            super().initialize_optimizer()
+        kind, state = self.optimizer_state_ or (None, None)
+        if kind is type(self.optimizer_):
+            groups = self.optimizer_.state_dict()["param_groups"]
+            self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
         self.scheduler_ = self.schedule_ and self.schedule_(self.optimizer_)
 
     def on_epoch_begin(self, net, **kwargs):
@@ -253,6 +255,7 @@ class AutoencoderNet(NeuralNet):
         rows,
         valid,
         *,
+        optimizer,
         lr,
         schedule,
         batch_size,
@@ -262,7 +265,7 @@ class AutoencoderNet(NeuralNet):
         keeps_optimizer,
     ):
         """Train on rows, judged by `valid` or None; keep only what is learnt."""
-        self.lr, self.schedule_ = lr, schedule
+        self.optimizer, self.lr, self.schedule_ = optimizer, lr, schedule
         self.batch_size, self.max_epochs = batch_size, max_epochs
         self.streams_, self.callbacks = streams, callbacks
         self.train_split = None if valid is None else predefined_split(valid)
@@ -271,8 +274,9 @@ class AutoencoderNet(NeuralNet):
         # Keep no training data, and nothing else that only training needs.
         self.callbacks, self.callbacks_, self.train_split = None, [], None
         self.schedule_ = self.streams_ = None
-        if not keeps_optimizer:
-            self.optimizer_ = None
+        state = type(self.optimizer_), self.optimizer_.state_dict()["state"]
+        self.optimizer_state_ = state if keeps_optimizer else None
+        self.optimizer_ = None
 
     def dtype(self):
         """Return the dtype of the weights: "float32" or "float64"."""
@@ -294,10 +298,15 @@ class AutoencoderNet(NeuralNet):
             return self.__dict__.copy()
         module = copy.deepcopy(self.module_).cpu()
         moved = {"device": "cpu", "module": module, "module_": module}
-        return {**self.__dict__, **moved, "optimizer_": None}
+        return {**self.__dict__, **moved, "optimizer_state_": None}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+
+    def __deepcopy__(self, memo):
+        net = memo[id(self)] = object.__new__(type(self))
+        net.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return net
 
 
 def sample_losses(rows, loss, predict):
@@ -324,7 +333,7 @@ class StopTraining(KeyboardInterrupt):
 
 def result_dtype(X):
     """Return the dtype of what is computed from X: its own or "float64"."""
-    return "float32" if X.dtype == np.float32 else "float64"
+    return "float32" if X.dtype.type is np.float32 else "float64"
 
 
 def auto_batch_size(n_samples):

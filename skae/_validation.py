@@ -14,6 +14,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
+from skorch.callbacks import Callback
 from torch import nn
 
 from skae._runtime import available_devices
@@ -32,117 +33,43 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_built_network",
+    "check_callbacks",
     "check_code",
     "check_device",
     "check_hidden_layer_sizes",
     "check_input",
     "check_loss",
+    "check_loss_result",
     "check_network",
     "check_n_components",
     "check_same_structure",
-    "check_score_weight",
     "check_solver",
     "check_start",
     "check_target_range",
     "check_training_input",
+    "check_weight",
     "explained_batch_norm",
     "fit_context",
 ]
 
 
-def check_input(estimator, X, *, reset):
+def check_input(estimator, X, *, reset, min_samples=1):
     """Return X as an array or CSR matrix of numbers, in its own dtype if it can be."""
     _check_columns(X)
-    _check_mask(X)
-    options = {"accept_sparse": "csr", "ensure_min_samples": 1 if reset else 0}
-    try:
+    _check_mask(X, "X")
+    options = {"accept_sparse": "csr", "ensure_min_samples": min_samples}
+    with _explained(X):
         numbers = validate_data(estimator, X, reset=reset, dtype="numeric", **options)
         if numbers.dtype.kind == "O":  # a DataFrame with extension dtypes
             numbers = check_array(numbers, dtype=np.float64, **options)
-    except (ValueError, TypeError) as error:
-        hint = _explain(X, str(error))
-        if not hint:
-            raise
-        raise type(error)(f"{error}\n{hint}") from None
     return numbers
 
 
-def _check_columns(X):
-    """Raise if a DataFrame has two columns of one name."""
-    names = getattr(X, "columns", None)
-    if names is None or not hasattr(X, "dtypes"):
-        return
-    names = list(names)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            f"X has duplicated column names: {', '.join(twice)}. Rename or drop the "
-            "columns, so that each name says which feature it is."
-        )
-
-
-def _check_mask(X):
-    """Raise if X is a masked array that hides values: NumPy would show them."""
-    if np.ma.isMaskedArray(X) and np.ma.is_masked(X):
-        where = tuple(np.argwhere(np.ma.getmaskarray(X))[0].tolist())
-        raise ValueError(
-            f"X is a masked array with masked values, the first one at {where}. "
-            "Fill them (X.filled, SimpleImputer) or drop their rows."
-        )
-
-
-def _explain(X, message):
-    """Return where in X the trouble is that scikit-learn's `message` complains of."""
-    if "contains NaN" in message or "contains infinity" in message:
-        return _locate_non_finite(X)
-    if hasattr(X, "columns") and hasattr(X, "dtypes") and "convert" in message:
-        bad = [str(name) for name in X.columns if not _is_numeric(X[name])]
-        return f"Columns that are not numbers: {', '.join(bad)}. Encode or drop them."
-    return ""
-
-
-def _is_numeric(column):
-    try:
-        np.asarray(column).astype(np.float64)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _locate_non_finite(X):
-    if sp.issparse(X):
-        X = X.tocoo()
-        bad = np.flatnonzero(~np.isfinite(X.data))[0]
-        row, column = X.row[bad], X.col[bad]
-    else:
-        values = np.asarray(X, dtype=np.float64)
-        row, column = np.argwhere(~np.isfinite(values.reshape(len(values), -1)))[0]
-    name = f" ({X.columns[column]!r})" if hasattr(X, "columns") else ""
-    return f"The first one is in row {row}, column {column}{name}."
-
-
-def check_training_input(estimator, X, sample_weight, *, reset):
-    """Return X and sample_weight (or None) without the rows whose weight is zero."""
-    X = check_input(estimator, X, reset=reset)
-    if sample_weight is None:
-        return X, None
-    sample_weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    kept = np.flatnonzero(sample_weight)
-    if len(kept) == 0:
-        raise ValueError("Every sample weight is zero: there is nothing to learn from.")
-    if len(kept) < len(sample_weight):
-        X, sample_weight = X[kept], sample_weight[kept]
-    return X, sample_weight
-
-
 def check_code(estimator, X):
-    """Return the codes given to `inverse_transform` as an array."""
-    _check_mask(X)
-    X = check_array(
-        X, dtype=[np.float64, np.float32], input_name="X", ensure_min_samples=0
-    )
+    """Return the codes given to `inverse_transform` as an array of numbers."""
+    _check_mask(X, "X")
+    with _explained(X):
+        X = check_array(X, dtype="numeric", input_name="X", ensure_min_samples=0)
     n_components = estimator.n_components_
     if X.shape[1] != n_components:
         raise ValueError(
@@ -151,6 +78,102 @@ def check_code(estimator, X):
             "transform returns them."
         )
     return X
+
+
+def _check_columns(X):
+    """Raise if a DataFrame has two columns of one name, or dates and times."""
+    if not _is_frame(X):
+        return
+    names = list(X.columns)
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"X has duplicated column names: {', '.join(twice)}. Rename or drop the "
+            "columns, so that each name says which feature it is."
+        )
+    dates = [name for name in names if _is_date(X[name])]
+    if dates:
+        raise TypeError(_not_numbers(dates))
+
+
+def _is_date(values):
+    return getattr(getattr(values, "dtype", None), "kind", None) in ("M", "m")
+
+
+def _is_frame(X):
+    return hasattr(X, "columns") and hasattr(X, "dtypes")
+
+
+def _not_numbers(names):
+    names = ", ".join(map(str, names))
+    return f"Columns that are not numbers: {names}. Encode or drop them."
+
+
+def _check_mask(values, name):
+    """Raise if a masked array hides values: NumPy would show them."""
+    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
+        where = tuple(np.argwhere(np.ma.getmaskarray(values))[0].tolist())
+        raise ValueError(
+            f"{name} is a masked array with masked values, the first one at {where}. "
+            "Fill them (X.filled, SimpleImputer) or drop their rows."
+        )
+
+
+@contextmanager
+def _explained(X):
+    """Add to scikit-learn's errors where in X the trouble is."""
+    if _is_date(X):
+        raise TypeError(f"X has the dtype {X.dtype}: dates are not numbers.")
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        message = str(error)
+        bad = []
+        if _is_frame(X) and ("convert" in message or "NAType" in message):
+            bad = [name for name in X.columns if not _is_numeric(X[name])]
+        if bad:
+            raise type(error)(f"{message}\n{_not_numbers(bad)}") from None
+        if "NAType" in message:
+            message = "Input X contains NaN."
+        if "contains NaN" in message or "contains infinity" in message:
+            raise ValueError(f"{message}\n{_locate_non_finite(X)}") from None
+        raise
+
+
+def _is_numeric(column):
+    import pandas as pd
+
+    column = pd.Series(column)
+    return pd.to_numeric(column, errors="coerce").notna().sum() == column.notna().sum()
+
+
+def _locate_non_finite(X):
+    """Say where the first missing or infinite value is."""
+    if sp.issparse(X):
+        X = X.tocoo()
+        bad = np.flatnonzero(~np.isfinite(X.data))[0]
+        row, column = X.row[bad], X.col[bad]
+    else:
+        import pandas as pd
+
+        frame = X if hasattr(X, "iloc") else pd.DataFrame(np.asarray(X))
+        values = frame.apply(pd.to_numeric, errors="coerce")
+        values = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        row, column = np.argwhere(~np.isfinite(values))[0]
+    name = f" ({X.columns[column]!r})" if _is_frame(X) else ""
+    return f"The first one is in row {row}, column {column}{name}."
+
+
+def check_training_input(estimator, X, sample_weight, *, reset):
+    """Return X and sample_weight (or None) without the rows whose weight is zero."""
+    X = check_input(estimator, X, reset=reset)
+    if sample_weight is None:
+        return X, None
+    sample_weight = check_weight(sample_weight, X)
+    kept = np.flatnonzero(sample_weight)
+    if len(kept) < len(sample_weight):
+        X, sample_weight = X[kept], sample_weight[kept]
+    return X, sample_weight
 
 
 def check_n_components(n_components, n_features):
@@ -204,15 +227,27 @@ def check_built_network(network, n_features, n_components):
     try:
         with torch.no_grad():
             dtype = next((weight.dtype for weight in network.parameters()), None)
-            code = network.encode(torch.zeros(2, n_features, dtype=dtype))
-            _check_shape(code, (2, n_components), f"{name}.encode", "n_components")
+            X = torch.linspace(-1, 1, 2 * n_features, dtype=dtype).reshape(2, -1)
+            code = network.encode(X.clone())
+            _check_result(code, (2, n_components), f"{name}.encode", "n_components")
             output = network.decode(code)
-            _check_shape(output, (2, n_features), f"{name}.decode", "n_features")
+            _check_result(output, (2, n_features), f"{name}.decode", "n_features")
+            network.encode(given := X.clone())
     finally:
         network.train(was_training)
+    if not torch.equal(given, X):
+        raise ValueError(
+            f"{name}.encode changes its input in place, which is also the target. Use "
+            "the operation that returns a new tensor (x.mul(2), not x.mul_(2))."
+        )
 
 
-def _check_shape(result, expected, method, meaning):
+def _check_result(result, expected, method, meaning):
+    if not isinstance(result, torch.Tensor):
+        raise TypeError(
+            f"{method} returned a {type(result).__name__}; it must return a tensor of "
+            f"shape (n_samples, {meaning})."
+        )
     if tuple(result.shape) != expected:
         raise ValueError(
             f"{method} turned 2 rows into the shape {tuple(result.shape)}; it must be "
@@ -221,22 +256,41 @@ def _check_shape(result, expected, method, meaning):
 
 
 @contextmanager
-def explained_batch_norm(n_samples):
-    """Say which data set was too small where torch only says "more than 1 value"."""
+def explained_batch_norm(n_samples, batch_size):
+    """Say what was too small where torch only says "more than 1 value"."""
     try:
         yield
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
         raise ValueError(
-            f"n_samples={n_samples} is too few for the batch normalisation in network: "
-            "it needs at least two rows. Pass more rows, or a network without it."
+            "The batch normalisation in network needs two rows or more in a batch, but "
+            f"n_samples={n_samples} and batch_size={batch_size}. Pass more rows, a "
+            "larger batch_size, or a network without it."
         ) from error
 
 
-def check_score_weight(sample_weight, X):
-    """Return the weights for `score`: ones where none are given."""
-    return _check_sample_weight(sample_weight, X, dtype=np.float64)
+def check_weight(sample_weight, X):
+    """Return the weights as an array: ones where none are given."""
+    _check_mask(sample_weight, "sample_weight")
+    sample_weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not sample_weight.any():
+        raise ValueError("Every sample weight is zero: no row counts.")
+    return sample_weight
+
+
+def check_callbacks(callbacks):
+    """Raise unless every callback is one of skorch's, built and not a class."""
+    for callback in callbacks or ():
+        named = callback[1] if isinstance(callback, tuple) else callback
+        if not isinstance(named, Callback):
+            raise TypeError(
+                f"callbacks has {callback!r}; each must be an instance of a subclass "
+                "of skorch.callbacks.Callback, or a pair of a name and one. For "
+                "scikit-learn's callbacks use set_callbacks."
+            )
 
 
 def check_device(device):
@@ -284,7 +338,15 @@ def check_target_range(X, loss, name):
         )
 
 
-def check_loss(loss, n_features):
+def check_loss(loss):
+    """Raise if `loss` is a class."""
+    if inspect.isclass(loss):
+        raise TypeError(
+            f"loss is the class {loss.__name__}; pass an instance, {loss.__name__}()."
+        )
+
+
+def check_loss_result(loss, n_features):
     """Raise unless the loss returns one number per sample."""
     X = torch.full((2, n_features), 0.5)
     result = loss(X, X)
@@ -308,9 +370,8 @@ def check_same_structure(estimator, structure):
 
 
 def check_start(start):
-    """Raise if the mean or the spread of X is beyond what a double can hold."""
-    numbers = (start.mean, start.scale, start.explained_variance)
-    if not all(np.isfinite(number).all() for number in numbers):
+    """Raise if the mean or the variance of X is beyond what a double can hold."""
+    if not (np.isfinite(start.mean).all() and start.scale < 1e150):
         raise ValueError(
             "X has values so large that their mean or spread overflows. Divide X by a "
             "constant first."

@@ -107,7 +107,7 @@ class Encoder(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, X):
-        return self.module.encode((X - self.mean) / self.scale)
+        return self.module.encode((X - self.mean) / self.scale) * self.scale
 
 
 class Decoder(nn.Module):
@@ -121,7 +121,7 @@ class Decoder(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, code):
-        X_hat = self.loss.inverse_link(self.module.decode(code))
+        X_hat = self.loss.inverse_link(self.module.decode(code / self.scale))
         return X_hat * self.scale + self.mean if self.loss.standardized else X_hat
 
 
