@@ -553,7 +553,10 @@ class AutoencoderTransformer(
             return torch.stack([error, (x - mean.to(x)).square().sum(1)], 1)
 
         sums = self._map(squares, rows, out=np.empty((len(rows), 2)))
-        error, total = weight @ sums
+        with np.errstate(invalid="ignore"):  # rows beyond what squares can hold
+            error, total = weight @ sums
+        if not np.isfinite(error):
+            return -np.inf
         if total > 0:
             return float(1 - error / total)
         return 1.0 if error == 0 else 0.0
@@ -621,7 +624,7 @@ class AutoencoderTransformer(
     def _random_streams(self, reset):
         """Return new random streams, or those left behind by the fit to go on from."""
         if not reset and self._streams is not None:
-            return self._streams
+            return copy.deepcopy(self._streams)  # a fit that fails changes nothing
         random_state = check_random_state(self.random_state)
         return RandomStreams(random_state.randint(np.iinfo(np.int32).max))
 

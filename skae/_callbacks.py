@@ -7,6 +7,8 @@ from skorch.callbacks import Callback
 class BestEpoch(Callback):
     """Keep the weights of the best epoch, stop when none is better, restore them.
 
+    Without held-out rows the last finished epoch counts as the best one.
+
     Parameters
     ----------
     monitor : {"train_loss", "valid_loss"}
@@ -32,11 +34,11 @@ class BestEpoch(Callback):
         self.best_loss_ = self.start_loss
         self.best_epoch_ = 0
         self.n_epochs_waited_ = 0
-        self.best_state_ = _cloned_state(net) if np.isfinite(self.start_loss) else None
+        self.best_state_ = _cloned_state(net)
 
     def on_epoch_end(self, net, **kwargs):
         epoch = net.history[-1]
-        epoch["batches"] = []  # one record a batch would grow without end
+        net.n_epochs_finished_ = len(net.history)
         loss = epoch[self.monitor]
         if not np.isfinite([loss, epoch["train_loss"]]).all():
             raise ValueError(
@@ -47,16 +49,17 @@ class BestEpoch(Callback):
         threshold = self.tol * abs(self.best_loss_) if self.best_epoch_ else 0.0
         improved = loss < self.best_loss_ - threshold
         self.n_epochs_waited_ = 0 if improved else self.n_epochs_waited_ + 1
-        if loss < self.best_loss_:
-            self.best_loss_ = loss
+        # The training loss is measured while the weights change: it tells when to stop,
+        # but not which weights are best. So the last ones are kept.
+        if loss < self.best_loss_ or self.monitor == "train_loss":
             self.best_epoch_ = len(net.history)
             self.best_state_ = _cloned_state(net)
+        self.best_loss_ = min(loss, self.best_loss_)
         if self.n_epochs_waited_ >= self.n_epochs_no_change:
             net.stops_ = True
 
     def on_train_end(self, net, **kwargs):
-        if self.best_state_ is not None:
-            net.module_.load_state_dict(self.best_state_)
+        net.module_.load_state_dict(self.best_state_)
         self.best_state_ = None
 
 

@@ -172,6 +172,10 @@ class Fitting:
             ],
         }
 
+    def _present_attributes(self):
+        """Return what the estimator would have learnt if training stopped now."""
+        return {**self.fitted_attributes(), "net_": self.net.snapshot()}
+
     def _hold_out(self):
         """Split the rows into those to learn from and those to judge by, or None."""
         n_samples, early_stopping = len(self.data), self.estimator.early_stopping
@@ -182,7 +186,8 @@ class Fitting:
         if not early_stopping or n_samples < 2:
             return self.data, None
         n_held_out = min(max(n_held_out, 1), n_samples - 1)
-        shuffled = self.streams.order.permutation(n_samples)
+        # The same rows each time that a fit goes on: it has not seen those it held out.
+        shuffled = np.random.default_rng(self.streams.split_seed).permutation(n_samples)
         valid, train = np.sort(shuffled[:n_held_out]), np.sort(shuffled[n_held_out:])
         return self.data.copy(index=train), self.data.copy(index=valid)
 
@@ -201,7 +206,7 @@ class Fitting:
                 if previous is None:
                     self._build(network, train)
                 if self.report is not None:
-                    self.report.begin(self.plan.max_epochs, self.fitted_attributes)
+                    self.report.begin(self.plan.max_epochs, self._present_attributes)
                 yield
                 if self.report is not None:
                     self.report.end()
@@ -210,7 +215,7 @@ class Fitting:
         """Return a new network."""
         estimator = self.estimator
         n_samples, (_, n_features) = len(self.data), self.data.X.shape
-        n_components, network = estimator.n_components, estimator.network
+        n_components, network = int(estimator.n_components), estimator.network
         if isinstance(network, str):
             sizes = estimator.hidden_layer_sizes
             if sizes == "auto":
@@ -253,14 +258,15 @@ class Fitting:
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
         estimator, plan = self.estimator, self.plan
-        self.start = fit_linear_start(rows, estimator.n_components, self.streams.init)
+        n_components = int(estimator.n_components)
+        self.start = fit_linear_start(rows, n_components, self.streams.init)
         check.check_start(self.start)
         module = network
         if estimator.init == "pca":
             module = PCAStart(network, self.start, self.loss)
         dtype = torch.float64 if plan.precision == "float64" else torch.float32
         self.net = AutoencoderNet(
-            module.to(dtype),
+            module.to(dtype).eval(),
             criterion=self.loss,
             device=plan.device,
             train_split=None,
@@ -286,11 +292,12 @@ class Fitting:
         """Return a function that makes the learning-rate scheduler, or None."""
         if self.estimator.schedule == "constant":
             return None
+        n_steps = -(-n_train // self.plan.batch_size) * self.plan.max_epochs + 1
         return partial(
             torch.optim.lr_scheduler.OneCycleLR,
             max_lr=self.estimator.learning_rate,
-            total_steps=-(-n_train // self.plan.batch_size) * self.plan.max_epochs + 1,
-            pct_start=WARM_UP,
+            total_steps=n_steps,
+            pct_start=max(WARM_UP, 2 / n_steps),  # torch divides by zero at one step
             cycle_momentum=False,
         )
 

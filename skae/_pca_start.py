@@ -102,7 +102,7 @@ def _principal_axes(rows, n_components, generator):
         variances, vectors = _axes_by_iteration(rows, n_components, generator)
     variances, axes = variances.flip(0)[:n_components], vectors.T.flip(0)[:n_components]
     rank_tolerance = max(n_samples, n_features) * np.finfo(np.float64).eps
-    found = variances > rank_tolerance * variances[0]
+    found = variances > rank_tolerance * variances[0].clamp_min(1.0)
     axes = axes[found]
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
     return (axes * largest.sign()).numpy(), variances[found].numpy()

@@ -35,14 +35,16 @@ if hasattr(os, "register_at_fork"):
 class RandomStreams:
     """Independent random streams of one fit, all derived from one integer seed.
 
-    `order` shuffles rows and `init` draws weights. Code that can only use torch's
-    global generator (a user's network with dropout, say) runs inside `lent()`.
+    `order` shuffles rows, `init` draws weights and `split_seed` is for the rows to hold
+    out. Code that can only use torch's global generator (a user's network with dropout,
+    say) runs inside `lent()`.
     """
 
     def __init__(self, seed):
-        order, init, lent = np.random.SeedSequence(seed).spawn(3)
+        order, init, lent, split = np.random.SeedSequence(seed).spawn(4)
         self.order = np.random.default_rng(order)
         self.init = torch.Generator().manual_seed(_as_seed(init))
+        self.split_seed = _as_seed(split)
         self._lent_seed = _as_seed(lent)
         self._lent_states = None
 

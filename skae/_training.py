@@ -16,6 +16,18 @@ INFERENCE_ELEMENTS = 2**20  # most cells of X in a batch where nothing is learnt
 INFERENCE_ROWS = 4096
 
 
+# Attributes of a net that is not being trained: no data, nothing else that it needs.
+NOT_IN_TRAINING = {
+    "callbacks": None,
+    "callbacks_": [],
+    "train_split": None,
+    "streams_": None,
+    "schedule_": None,
+    "scheduler_": None,
+    "optimizer_": None,
+}
+
+
 class Rows(torch.utils.data.Dataset):
     """Some rows of X, centred, scaled and cast one batch at a time.
 
@@ -157,6 +169,7 @@ class AutoencoderNet(NeuralNet):
     lends_stream_ = False
     stops_ = False
     interrupted_ = False
+    n_epochs_finished_ = 0
 
     def get_default_callbacks(self):
         """Return what records seconds and losses of an epoch, and prints nothing."""
@@ -234,8 +247,14 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(self, net, **kwargs):
         if self.stops_:
             raise StopTraining
+        self._forget_batches()
         self.module_.train()
         super().on_epoch_begin(net, **kwargs)
+
+    def _forget_batches(self):
+        """Drop skorch's record of each batch of the last epoch: they would pile up."""
+        if self.history:
+            self.history[-1]["batches"] = []
 
     def fit_loop(self, *args, **kwargs):
         """Run skorch's loop and remember a Ctrl-C, which skorch would swallow."""
@@ -243,12 +262,13 @@ class AutoencoderNet(NeuralNet):
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt as error:
             self.interrupted_ = not _is_request_to_stop(error)
+            del self.history[self.n_epochs_finished_ :]
             raise
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         super().on_train_end(net, X=X, y=y, **kwargs)
         self.module_.eval()
-        self.scheduler_ = None
+        self._forget_batches()
 
     def train_on(
         self,
@@ -271,12 +291,16 @@ class AutoencoderNet(NeuralNet):
         self.train_split = None if valid is None else predefined_split(valid)
         self.initialize_callbacks()
         self.partial_fit(rows)
-        # Keep no training data, and nothing else that only training needs.
-        self.callbacks, self.callbacks_, self.train_split = None, [], None
-        self.schedule_ = self.streams_ = None
         state = type(self.optimizer_), self.optimizer_.state_dict()["state"]
         self.optimizer_state_ = state if keeps_optimizer else None
-        self.optimizer_ = None
+        self.__dict__.update(NOT_IN_TRAINING)
+
+    def snapshot(self):
+        """Return a copy for use, which further training does not change."""
+        net, module = copy.copy(self), copy.deepcopy(self.module_).eval()
+        own = {"module": module, "module_": module, "history_": copy.copy(self.history)}
+        net.__dict__.update(NOT_IN_TRAINING, **own)
+        return net
 
     def dtype(self):
         """Return the dtype of the weights: "float32" or "float64"."""
