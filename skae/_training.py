@@ -236,6 +236,7 @@ class AutoencoderNet(NeuralNet):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.stops_ = self.interrupted_ = False
+        self.n_epochs_finished_ = len(self.history)
         with self._current_init_context("optimizer"):
             super().initialize_optimizer()
         kind, state = self.optimizer_state_ or (None, None)
