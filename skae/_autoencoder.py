@@ -1,6 +1,7 @@
 """`AutoencoderTransformer`: what users hold."""
 
 import copy
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
@@ -135,10 +136,12 @@ class AutoencoderTransformer(
         large ones; -1 is torch's own setting.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous solution.
+        Whether `fit` goes on from the previous solution (which PCA of the new rows
+        replaces where it is not proven, or where they are too few to judge by).
 
     callbacks : list of skorch callbacks, default=None
-        Copied for each fit. scikit-learn's callbacks are set by `set_callbacks`.
+        Copied for each fit. Those that score need ``use_caching=False``. scikit-learn's
+        callbacks are set by `set_callbacks`.
 
     verbose : int or bool, default=0
         Above 0, a line shows progress.
@@ -384,8 +387,10 @@ class AutoencoderTransformer(
             fitted.
         """
         previous = self._previous() if self.warm_start else None
-        fitting = self._fitting(X, sample_weight, reset=previous is None)
-        return self._publish(fitting.fit(previous))
+        with self._features_kept_on_error():
+            fitting = self._fitting(X, sample_weight, reset=previous is None)
+            fitting.fit(previous)
+        return self._publish(fitting)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -417,8 +422,10 @@ class AutoencoderTransformer(
             is then as it was before the call.
         """
         previous = self._previous()
-        fitting = self._fitting(X, sample_weight, reset=previous is None)
-        return self._publish(fitting.partial_fit(previous))
+        with self._features_kept_on_error():
+            fitting = self._fitting(X, sample_weight, reset=previous is None)
+            fitting.partial_fit(previous)
+        return self._publish(fitting)
 
     def transform(self, X):
         """Encode X.
@@ -585,6 +592,19 @@ class AutoencoderTransformer(
         return history.reindex(columns=columns)
 
     # Fit
+
+    @contextmanager
+    def _features_kept_on_error(self):
+        """Let a fit that fails leave a fitted estimator with the features it knows."""
+        names = ("n_features_in_", "feature_names_in_")
+        known = {name: vars(self)[name] for name in names if name in vars(self)}
+        try:
+            yield
+        except Exception:
+            if hasattr(self, "net_"):
+                vars(self).pop("feature_names_in_", None)
+                vars(self).update(known)
+            raise
 
     def _previous(self):
         """Return the net and the start of an earlier fit, or None."""

@@ -323,6 +323,9 @@ class Fitting:
                 callbacks=[("best_epoch", best), *self._callbacks()],
                 keeps_optimizer=self.is_partial or estimator.warm_start,
             )
+        if valid is None:  # the loss of an epoch is measured before its last step
+            losses = net.sample_losses(train.thinned(ROWS_TO_WARN_BY))
+            check.check_converged(losses, net)
         self.best_epoch = best.best_epoch_
         self.interrupted = net.interrupted_
 
@@ -376,7 +379,7 @@ class Fitting:
             rivals["PCA with as many components"] = mean_loss(pca)
         loss = _mean(self.net.sample_losses(rows), rows.weights())
         for name, rival_loss in rivals.items():
-            if loss > rival_loss + slack:
+            if not loss <= rival_loss + slack:
                 warnings.warn(
                     f"The autoencoder reconstructs worse than {name}: its loss is "
                     f"{loss:.4g}, against {rival_loss:.4g}. Train longer (max_epochs), "

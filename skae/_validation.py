@@ -35,6 +35,7 @@ __all__ = [
     "check_built_network",
     "check_callbacks",
     "check_code",
+    "check_converged",
     "check_device",
     "check_hidden_layer_sizes",
     "check_input",
@@ -367,6 +368,16 @@ def check_same_structure(estimator, structure):
                 f"{name}={now!r}, but the net to go on with was built with "
                 f"{name}={value!r}. Set it back, or set warm_start=False and call fit."
             )
+
+
+def check_converged(losses, net):
+    """Raise if training ended with losses that are not finite."""
+    if not np.isfinite(losses).all():
+        raise ValueError(
+            "Training diverged: the loss is not finite after the last step. Lower "
+            f"learning_rate (now {net.lr:g}), or scale X if a few of its values are "
+            "much larger than the rest."
+        )
 
 
 def check_start(start):

@@ -1268,3 +1268,13 @@ def test_repr_shows_what_was_changed():
     assert repr(AutoencoderTransformer(3, alpha=0)) == (
         "AutoencoderTransformer(alpha=0, n_components=3)"
     )
+
+
+def test_failed_refit_leaves_the_features_of_the_fitted_estimator():
+    frame = pd.DataFrame(NOISE, columns=list("abcde"))
+    estimator = autoencoder(solver="sgd", batch_size=1).fit(frame)
+    code = estimator.transform(frame)
+    estimator.set_params(learning_rate=1e12)
+    with pytest.raises(ValueError, match="diverged"):
+        estimator.fit(NOISE[:, :3])
+    assert_array_equal(estimator.transform(frame), code)

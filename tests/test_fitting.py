@@ -1,0 +1,348 @@
+"""One fit: rows are held out, a plan is made, and only what is proven is kept."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skae import AutoencoderTransformer, _runtime
+from skae._fitting import SOLVERS, Fitting, solver_class_and_options
+from skae._runtime import RandomStreams
+from skae._training import Rows, auto_batch_size, auto_max_epochs
+from skae.losses import LogLoss, SquaredError
+
+
+def estimator(n_components=1, **settings):
+    return AutoencoderTransformer(n_components, **{"random_state": 0} | settings)
+
+
+def fitting(X, seed=0, loss=None, **settings):
+    loss = loss or SquaredError()
+    data = Rows(X, standardized_target=loss.standardized)
+    return Fitting(estimator(**settings), data, loss, RandomStreams(seed))
+
+
+def noise(n_samples, n_features=4):
+    return np.random.default_rng(0).normal(size=(n_samples, n_features))
+
+
+def circle(n_samples=240):
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, n_samples)
+    return np.column_stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)])
+
+
+class Network(nn.Module):
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(n_features, 8), nn.BatchNorm1d(8))
+        self.middle = nn.Linear(8, n_components)
+        self.decode = nn.Sequential(
+            nn.Dropout(0.1), nn.Linear(n_components, n_features)
+        )
+
+    def encode(self, X):
+        return self.middle(self.encoder(X))
+
+
+# Rows that are held out
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_held_out"),
+    [(159, 0), (160, 40), (400, 40), (1000, 100), (50_000, 5000), (100_000, 5000)],
+)
+def test_auto_holds_out_a_tenth_between_40_and_5000(n_samples, n_held_out):
+    train, valid = fitting(np.zeros((n_samples, 1)))._hold_out()
+    assert len(train) == n_samples - n_held_out
+    assert (0 if valid is None else len(valid)) == n_held_out
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "fraction", "n_held_out"),
+    [(2, 0.1, 1), (10, 0.1, 1), (10, 0.99, 9), (59, 0.5, 30), (100_000, 0.2, 20_000)],
+)
+def test_true_holds_out_the_fraction_of_any_number(n_samples, fraction, n_held_out):
+    settings = {"early_stopping": True, "validation_fraction": fraction}
+    train, valid = fitting(np.zeros((n_samples, 1)), **settings)._hold_out()
+    assert (len(train), len(valid)) == (n_samples - n_held_out, n_held_out)
+
+
+@pytest.mark.parametrize(("n_samples", "early_stopping"), [(1000, False), (1, True)])
+def test_nothing_is_held_out(n_samples, early_stopping):
+    X = np.zeros((n_samples, 1))
+    train, valid = fitting(X, early_stopping=early_stopping)._hold_out()
+    assert len(train) == n_samples
+    assert valid is None
+
+
+def test_each_row_is_either_held_out_or_learnt_from():
+    train, valid = fitting(np.zeros((300, 1)))._hold_out()
+    both = np.concatenate([train.index, valid.index])
+    assert np.sort(both).tolist() == list(range(300))
+
+
+def test_held_out_rows_follow_the_seed():
+    X = np.zeros((300, 1))
+    held_out = [fitting(X, seed)._hold_out()[1].index.tolist() for seed in (0, 0, 1)]
+    assert held_out[0] == held_out[1] != held_out[2]
+    assert held_out[0] != list(range(40))
+
+
+# The plan
+
+
+def plan(n_samples, n_features=4, **settings):
+    network = nn.Linear(n_features, n_features, bias=False)
+    fit = fitting(np.zeros((n_samples, n_features)), **settings)
+    return fit._plan(network, n_samples, fit.estimator.max_epochs)
+
+
+@pytest.mark.parametrize("n_samples", [50, 1000, 100_000])
+def test_auto_plan_follows_the_number_of_rows(n_samples):
+    found = plan(n_samples)
+    assert found.batch_size == auto_batch_size(n_samples)
+    assert found.max_epochs == auto_max_epochs(n_samples, found.batch_size)
+
+
+def test_auto_epochs_follow_a_given_batch_size():
+    assert plan(100_000, batch_size=1000).max_epochs == 30
+
+
+def test_plan_takes_what_is_given():
+    found = plan(
+        1000, batch_size=7, max_epochs=3, precision="mixed", device="cpu", n_jobs=2
+    )
+    assert found.batch_size == 7
+    assert found.max_epochs == 3
+    assert found.precision == "mixed"
+    assert found.device == torch.device("cpu")
+    assert found.n_threads == 2
+
+
+@pytest.mark.parametrize(("factor", "precision"), [(0.99, "float64"), (1, "float32")])
+def test_auto_precision_compares_the_work_of_the_fit(monkeypatch, factor, precision):
+    work = 6 * 16 * 1000 * 3  # per weight and row, six operations in each epoch
+    monkeypatch.setattr(_runtime, "SMALL_FIT", work * (2 - factor))
+    assert plan(1000, max_epochs=3).precision == precision
+
+
+def test_step_is_no_larger_than_the_data(monkeypatch):
+    monkeypatch.setattr(_runtime, "THREADED_STEP", 6 * 16 * 1000 + 1)
+    assert plan(1000, batch_size=10**6).n_threads == 1
+
+
+def test_plan_is_shown_by_the_estimator():
+    fitted = estimator(batch_size=50, max_epochs=2, precision="float32").fit(circle())
+    assert fitted.batch_size_ == 50
+    assert fitted.n_epochs_ == 2
+    assert fitted.precision_ == "float32"
+    assert fitted.device_ == "cpu"
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float16"])
+def test_precision_of_other_dtypes_is_float64(dtype):
+    fitted = estimator().partial_fit((circle() > 0).astype(dtype))
+    assert fitted.precision_ == "float64"
+    dtypes = {weight.dtype for weight in fitted.net_.module_.parameters()}
+    assert dtypes == {torch.float64}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_names_of_solvers_are_optimizers_of_torch(name):
+    solver, options = solver_class_and_options(name)
+    assert issubclass(solver, torch.optim.Optimizer)
+    solver([torch.zeros(1, requires_grad=True)], lr=0.1, **options)
+
+
+def test_solver_class_is_taken_as_it_is():
+    assert solver_class_and_options(torch.optim.RAdam) == (torch.optim.RAdam, {})
+
+
+# The verdict
+
+
+def messages(caplog, X, **settings):
+    with caplog.at_level(logging.INFO, logger="skae"):
+        fitted = estimator(**settings).fit(X)
+    return [record.getMessage() for record in caplog.records], fitted
+
+
+def test_log_says_that_there_are_too_few_rows(caplog):
+    found, _ = messages(caplog, noise(50))
+    assert found == ["50 rows are too few to judge by: the model is PCA"]
+
+
+def test_log_says_that_the_network_is_kept(caplog):
+    (message,), fitted = messages(caplog, circle())
+    assert fitted.proven_ is True
+    best = min(fitted.validation_loss_curve_)
+    expected = f"held-out loss {best:.4g}, PCA's {fitted.pca_loss_:.4g}"
+    assert message == f"{expected}: the network is kept"
+
+
+def test_log_says_that_the_model_is_pca(caplog):
+    (message,), fitted = messages(caplog, noise(200), max_epochs=2)
+    assert fitted.proven_ is False
+    assert message.endswith("the model is PCA of all rows")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("settings", [{"early_stopping": False}, {"init": "random"}])
+def test_log_says_nothing_where_nothing_is_judged(caplog, settings):
+    found, fitted = messages(caplog, circle(), max_epochs=2, **settings)
+    assert found == []
+    assert fitted.proven_ is None
+
+
+@pytest.mark.parametrize("network", ["mlp", Network])
+def test_unproven_network_gives_pca_of_all_rows(network):
+    X = noise(200)
+    fitted = estimator(2, network=network, max_epochs=3).fit(X)
+    pca = PCA(2).fit(X)
+    assert fitted.proven_ is False
+    assert_allclose(fitted.mean_, X.mean(axis=0), atol=1e-14)
+    expected = pca.inverse_transform(pca.transform(X))
+    assert_allclose(fitted.reconstruct(X), expected, atol=1e-10)
+
+
+def test_unproven_network_reports_how_it_was_trained():
+    fitted = estimator(max_epochs=3).fit(noise(200))
+    assert fitted.n_epochs_ == len(fitted.validation_loss_curve_) == 3
+    assert fitted.best_epoch_ == 0
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "weighted"])
+def judged(request):
+    """Return a proven fit, and the rows and weights of its two parts."""
+    X = circle()
+    weight = np.linspace(0.5, 1.5, len(X)) if request.param else np.ones(len(X))
+    fits = [
+        Fitting(
+            estimator(max_epochs=30), Rows(X, weight), SquaredError(), RandomStreams(0)
+        )
+        for _ in range(2)
+    ]
+    fits[0].fit()
+    parts = [rows.index for rows in fits[1]._hold_out()]
+    return fits[0], *[(X[index], weight[index]) for index in parts]
+
+
+def test_proven_network_starts_from_the_training_rows(judged):
+    fit, (train, weight), _ = judged
+    assert fit.proven is True
+    assert_allclose(fit.start.mean, np.average(train, axis=0, weights=weight))
+
+
+def test_pca_loss_is_that_of_the_held_out_rows(judged):
+    fit, _, (valid, weight) = judged
+    axes = fit.start.components
+    centred = valid - fit.start.mean
+    error = (centred - centred @ axes.T @ axes) / fit.start.scale
+    expected = np.average(np.square(error).mean(axis=1), weights=weight)
+    assert fit.pca_loss == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("network", ["mlp", Network])
+@pytest.mark.parametrize(
+    ("X", "settings"),
+    [
+        (noise(50), {}),
+        (noise(200), {"max_epochs": 1}),
+        (circle(), {"max_epochs": 20}),
+        (circle(), {"early_stopping": False, "max_epochs": 1}),
+    ],
+    ids=["too_few_rows", "unproven", "proven", "not_judged"],
+)
+def test_every_fit_ends_in_inference_mode(X, settings, network):
+    fitted = estimator(network=network, **settings).fit(X)
+    assert not any(module.training for module in fitted.net_.module_.modules())
+
+
+def test_transform_leaves_the_batch_norm_of_an_unproven_network():
+    fitted = estimator(network=Network, max_epochs=1).fit(noise(200))
+    before = {n: v.clone() for n, v in fitted.net_.module_.state_dict().items()}
+    fitted.transform(5 + noise(30))
+    for name, value in fitted.net_.module_.state_dict().items():
+        assert value.equal(before[name]), name
+
+
+# Warnings
+
+
+@pytest.mark.parametrize(
+    ("settings", "rival"),
+    [
+        ({"max_epochs": 1, "learning_rate": 1e-9}, "the mean of each feature"),
+        ({"max_epochs": 15, "schedule": "constant"}, "PCA with as many components"),
+    ],
+)
+def test_poor_network_warns_of_a_better_rival(settings, rival):
+    X = noise(300, 6) * [8, 4, 1, 0.1, 0.1, 0.1]
+    poor = estimator(2, init="random", hidden_layer_sizes=(4,), **settings)
+    with pytest.warns(ConvergenceWarning, match=f"worse than {rival}"):
+        poor.fit(X)
+
+
+def test_poor_network_warns_with_a_link():
+    X = np.tile([0.01, 0.99, 0.01], (200, 1))
+    poor = estimator(init="random", loss="log_loss", max_epochs=1, learning_rate=1e-9)
+    with pytest.warns(ConvergenceWarning, match="worse than the mean of each feature"):
+        poor.fit(X)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "log_loss"])
+def test_start_from_pca_never_warns(loss):
+    X = 1 / (1 + np.exp(-3 * circle()))
+    estimator(loss=loss, early_stopping=False, max_epochs=2).fit(X)
+
+
+# Going on
+
+
+def test_partial_fit_trains_one_epoch_on_all_rows():
+    fit = fitting(circle(), max_epochs=50)
+    fit.partial_fit()
+    assert len(fit.net.history) == 1
+    assert "valid_loss" not in fit.net.history[-1]
+    assert fit.proven is None
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on_leaves_the_previous_net_alone(method):
+    first = fitting(circle(), early_stopping=False, max_epochs=1)
+    first.fit()
+    before = [weight.clone() for weight in first.net.module_.parameters()]
+    second = fitting(circle(), early_stopping=False, max_epochs=1)
+    getattr(second, method)((first.net, first.start))
+    assert second.net is not first.net
+    for weight, value in zip(first.net.module_.parameters(), before, strict=True):
+        assert weight.equal(value)
+
+
+@pytest.mark.parametrize(
+    ("method", "warm_start", "kept"),
+    [("fit", False, False), ("fit", True, True), ("partial_fit", False, True)],
+)
+def test_random_streams_are_kept_only_where_training_goes_on(method, warm_start, kept):
+    fitted = estimator(warm_start=warm_start, max_epochs=1, early_stopping=False)
+    getattr(fitted, method)(circle())
+    assert (fitted._streams is not None) == kept
+
+
+@pytest.mark.parametrize("n_samples", [50, 240])
+def test_fit_changes_no_parameter(n_samples):
+    fitted = estimator(max_epochs=2)
+    before = fitted.get_params()
+    assert fitted.fit(circle(n_samples)).get_params() == before
+
+
+def test_loss_with_a_link_is_trained_even_on_few_rows():
+    fit = fitting(1 / (1 + np.exp(-noise(50))), loss=LogLoss(), max_epochs=2)
+    fit.fit()
+    assert len(fit.net.history) == 2
+    assert fit.proven is None

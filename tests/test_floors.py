@@ -1,0 +1,77 @@
+"""Files import downward only: from a lower floor, never from their own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import skae
+
+FLOORS = [
+    ["_runtime"],
+    ["networks", "losses", "_pca_start", "_training", "_callbacks", "_validation"],
+    ["_fitting"],
+    ["_autoencoder"],
+    ["__init__"],
+]
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+FILES = sorted(Path(skae.__file__).parent.glob("**/*.py"))
+
+
+def imported_files(path):
+    """Return the names of the files of skae that a file imports."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            if node.module == "skae":
+                names += [f"skae.{alias.name}" for alias in node.names]
+            else:
+                names.append(node.module)
+    ours = [name.split(".") for name in names if name.split(".")[0] == "skae"]
+    return [parts[1] if len(parts) > 1 else "__init__" for parts in ours]
+
+
+def test_every_file_has_a_floor():
+    assert sorted(path.stem for path in FILES) == sorted(FLOOR)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_imports_downward_only(path):
+    above = [name for name in imported_files(path) if FLOOR[name] >= FLOOR[path.stem]]
+    assert above == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_nobody_imports_from_skae_itself(path):
+    """Only whole files of a lower floor, as in ``from skae import _validation``."""
+    assert set(imported_files(path)) <= set(FLOOR) - {"__init__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_private_names_of_scikit_learn_come_through_validation(path):
+    if path.stem == "_validation":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("sklearn"):
+            names = [*node.module.split("."), *(alias.name for alias in node.names)]
+            assert [name for name in names if name.startswith("_")] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import skae.losses", "from skae import losses", "from skae.losses import Huber"],
+)
+def test_imports_are_seen(tmp_path, line):
+    path = tmp_path / "file.py"
+    path.write_text(f"def function():\n    {line}\n", encoding="utf-8")
+    assert imported_files(path) == ["losses"]
+
+
+@pytest.mark.parametrize("line", ["import skae", "from skae import Name"])
+def test_import_from_skae_itself_is_seen(tmp_path, line):
+    path = tmp_path / "file.py"
+    path.write_text(line, encoding="utf-8")
+    assert not set(imported_files(path)) <= set(FLOOR) - {"__init__"}
