@@ -676,7 +676,7 @@ class AutoencoderTransformer(
             module = copy.deepcopy(module).double()  # exact whatever the batch
         else:
             rows = rows.copy(dtype=net.dtype())
-        blocks = rows.blocks()
+        blocks = rows.blocks(width=self.n_features_in_)
         n_weights = sum(weight.numel() for weight in module.parameters())
         n_threads = choose_threads(self.n_jobs, 2 * n_weights * blocks.batch_size)
         start = 0

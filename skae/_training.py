@@ -121,9 +121,12 @@ class Rows(torch.utils.data.Dataset):
         numbers = np.arange(len(self))[:: -(-len(self) // n_most)]
         return self.copy(index=numbers if self.index is None else self.index[numbers])
 
-    def blocks(self):
-        """Return an iterator over all rows in order, in blocks fit for one pass."""
-        n_rows = min(INFERENCE_ELEMENTS // self.X.shape[1], INFERENCE_ROWS)
+    def blocks(self, width=1):
+        """Return an iterator over all rows in order, in blocks fit for one pass.
+
+        `width` is the number of columns of what is computed from them, if more than X's.
+        """
+        n_rows = min(INFERENCE_ELEMENTS // max(self.X.shape[1], width), INFERENCE_ROWS)
         return BatchIterator(self, max(1, n_rows))
 
 
