@@ -124,7 +124,7 @@ class Rows(torch.utils.data.Dataset):
     def blocks(self, width=1):
         """Return an iterator over all rows in order, in blocks fit for one pass.
 
-        `width` counts the columns of what is computed, if they are more than those of X.
+        `width` counts the columns of what is computed, if more than those of X.
         """
         n_rows = min(INFERENCE_ELEMENTS // max(self.X.shape[1], width), INFERENCE_ROWS)
         return BatchIterator(self, max(1, n_rows))
