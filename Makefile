@@ -1,0 +1,56 @@
+# make demo          the example on digits: a table on the screen, a picture on disk
+# make test          all tests, newest supported versions
+# make test-oldest   all tests, oldest supported versions
+# make lint          format, lint and spelling; changes nothing
+# make clean         remove what the others made
+#
+# Needs Python 3.11 or newer. Each set-up is done once, and again when its versions
+# change. torch is large: put the path of a folder with a CPU build of the pinned
+# version into PIP_FIND_LINKS to spare a machine without GPU the CUDA packages.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP_INSTALL = bin/python -m pip install -qq --disable-pip-version-check --no-compile
+PICTURE ?= demo.png
+
+export MPLBACKEND = Agg
+# Nothing is compiled on installing, which is slow: what is imported is, and only once.
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: demo test test-oldest lint setup clean
+
+demo: .venv/.demo
+	.venv/bin/python examples/plot_compress_digits.py $(PICTURE)
+
+test: .venv/.test
+	.venv/bin/python -m pytest $(PYTEST_FLAGS)
+
+test-oldest: .venv-oldest/.test
+	.venv-oldest/bin/python -m pytest $(PYTEST_FLAGS)
+
+lint: .venv/.test
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/codespell
+
+setup: .venv/.test .venv-oldest/.test
+
+.venv/.demo: pyproject.toml constraints.txt
+	@echo "Installing into .venv; this takes some minutes."
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/$(PIP_INSTALL) -c constraints.txt -e '.[plot]'
+	@touch $@
+
+.venv/.test: .venv/.demo
+	.venv/$(PIP_INSTALL) -c constraints.txt -e '.[test]'
+	@touch $@
+
+.venv-oldest/.test: pyproject.toml constraints-oldest.txt
+	@echo "Installing into .venv-oldest; this takes some minutes."
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/$(PIP_INSTALL) -c constraints-oldest.txt -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-oldest build dist *.egg-info .pytest_cache .ruff_cache
+	rm -f $(PICTURE)
+	find skae tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +

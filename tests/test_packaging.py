@@ -1,0 +1,42 @@
+"""The files that name versions agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = [
+    Requirement(line)
+    for extra in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for line in extra
+]
+
+
+def pins(name):
+    """Return {package: version} of a constraints file."""
+    lines = (ROOT / name).read_text().splitlines()
+    pinned = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {package: Version(version) for package, version in pinned}
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
+def test_lower_bound_is_the_oldest_version_tested(requirement):
+    bounds = [Version(bound.version) for bound in requirement.specifier]
+    assert bounds == [pins("constraints-oldest.txt")[requirement.name]]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
+def test_newest_pin_is_allowed(requirement):
+    assert pins("constraints.txt")[requirement.name] in requirement.specifier
+
+
+def test_commits_are_linted_with_the_pinned_tools():
+    text = (ROOT / ".pre-commit-config.yaml").read_text()
+    found = set(re.findall(r"(ruff|codespell)==([\d.]+)", text))
+    newest = pins("constraints.txt")
+    assert found == {(name, str(newest[name])) for name in ("ruff", "codespell")}

@@ -1,0 +1,47 @@
+"""The README keeps its word: its Python runs, its commands and links exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def make_targets(text):
+    """Return what `text` says after "make", in code only."""
+    code = re.findall(r"^    .*$|`[^`\n]+`", text, re.MULTILINE)
+    return {name for line in code for name in re.findall(r"\bmake ([\w-]+)", line)}
+
+
+def test_python_blocks_run():
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 1
+    namespace = {"__name__": "readme"}
+    exec(compile(blocks[0], "README.md", "exec"), namespace)
+    shapes = re.findall(r"^(\w+) = .*# shape (\(.*\))$", blocks[0], re.MULTILINE)
+    assert [name for name, _ in shapes] == ["code", "X_hat"]
+    for name, shape in shapes:
+        assert str(namespace[name].shape) == shape
+
+
+def test_readme_names_the_two_commands():
+    assert {"demo", "test"} <= make_targets(README)
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_make_targets_exist(text):
+    for target in make_targets(text):
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_files_that_are_named_exist(text):
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    run = re.findall(r"`python (\S+)`", text)
+    assert linked
+    for path in linked + run:
+        assert (ROOT / path).exists(), path
