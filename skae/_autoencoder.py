@@ -42,13 +42,12 @@ class AutoencoderTransformer(
     CallbackSupportMixin,
     BaseEstimator,
 ):
-    """Dimensionality reduction with an autoencoder that is never worse than PCA.
+    """Dimensionality reduction with an autoencoder that starts as PCA.
 
     An encoder turns each row of X into a code of `n_components` numbers, a decoder
     turns the code back into a row, and both are trained to make the two rows alike.
-    Training starts as PCA, and what it learns is kept only where rows that were held
-    out show that it reconstructs better; otherwise the model is PCA (`proven_` says
-    which).
+    What training learns is kept only where rows that were held out show that it
+    reconstructs better than PCA; otherwise the model is PCA (`proven_` says which).
 
     Read more in the :doc:`user guide </user_guide>`.
 
