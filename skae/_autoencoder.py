@@ -187,7 +187,8 @@ class AutoencoderTransformer(
         Variance along each axis, with n_samples as the denominator.
 
     n_epochs_ : int
-        Number of epochs trained; 0 if there were too few rows to judge.
+        Number of epochs trained; 0 if there were too few rows to judge, or if PCA of
+        that size loses nothing of them.
 
     best_epoch_ : int
         The epoch whose weights were kept; 0 is the start.

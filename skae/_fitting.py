@@ -131,6 +131,10 @@ class Fitting:
                 self.proven = False
             return self
         with self._begun(train, estimator.max_epochs, previous):
+            if has_rival and previous is None and self.start.is_exact():
+                logger.info("PCA loses nothing of the rows: the model is PCA of them")
+                self._return_to_pca()
+                return self
             self._train(train, valid, self._schedule(len(train)))
             if has_rival and valid is not None:
                 self._judge(train, valid, is_continued=previous is not None)
@@ -357,10 +361,14 @@ class Fitting:
         )
         logger.info("held-out loss %.4g, PCA's %.4g: %s", loss, self.pca_loss, verdict)
         if not self.proven:
-            history = self.net.history
-            self._build(self._network(), self.data)
-            self.net.history = history
-            self.best_epoch = 0
+            self._return_to_pca()
+
+    def _return_to_pca(self):
+        """Make the model PCA of all rows; keep the history of what was tried."""
+        history = self.net.history
+        self._build(self._network(), self.data)
+        self.net.history = history
+        self.proven, self.best_epoch = False, 0
 
     def _warn_if_poor(self, rows):
         """Warn if the net is worse than the mean, or than PCA where they compare."""

@@ -40,6 +40,11 @@ class LinearStart:
     components: np.ndarray
     spread: np.ndarray
 
+    def is_exact(self):
+        """Tell whether PCA loses nothing of the rows, and nothing can be learnt."""
+        n_features = len(self.mean)  # also the variance of all, in units of the scale
+        return bool(1 - np.square(self.spread).sum() / n_features < 1e-12)
+
     def reconstruct(self, X, units):
         """Return PCA's reconstruction of a batch of the standardised rows `units`."""
         axes = torch.from_numpy(self.components).to(X)

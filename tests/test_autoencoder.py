@@ -769,7 +769,7 @@ def test_constant_schedule_is_constant():
         (100_000, "auto", 0.1, 5000),
         (50, True, 0.1, 5),
         (50, True, 0.5, 25),
-        (3, True, 0.1, 1),
+        (4, True, 0.1, 1),
         (2, True, 0.9, 1),
     ],
 )

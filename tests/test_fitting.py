@@ -346,3 +346,13 @@ def test_loss_with_a_link_is_trained_even_on_few_rows():
     fit.fit()
     assert len(fit.net.history) == 2
     assert fit.proven is None
+
+
+def test_nothing_is_trained_where_pca_loses_nothing(caplog):
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    estimator = AutoencoderTransformer(4, random_state=0)
+    with caplog.at_level("INFO", "skae"), pytest.warns(UserWarning, match="can copy"):
+        estimator.fit(X)
+    assert "loses nothing" in caplog.text
+    assert (estimator.proven_, estimator.n_epochs_) == (False, 0)
+    np.testing.assert_allclose(estimator.reconstruct(X), X, atol=1e-12)

@@ -18,6 +18,7 @@ SETTINGS = {
     "absolute error": {"loss": "absolute_error", "init": "random", "max_epochs": 5},
     "huber": {"loss": "huber", "early_stopping": False, "max_epochs": 5},
     "overcomplete": {"n_components": 50, "early_stopping": False, "max_epochs": 5},
+    "random overcomplete": {"n_components": 50, "init": "random", "max_epochs": 5},
     "float32": {"precision": "float32"},
     "trained in float32": {"precision": "float32", "init": "random", "max_epochs": 5},
 }

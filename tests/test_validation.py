@@ -669,7 +669,7 @@ def test_batch_norm_refuses_batches_of_one_row():
         autoencoder(network=BatchNorm, batch_size=1).fit(X)
 
 
-@pytest.mark.parametrize(("n_samples", "batch_size"), [(2, 2), (5, 4), (29, 2)])
+@pytest.mark.parametrize(("n_samples", "batch_size"), [(4, 4), (5, 4), (29, 2)])
 def test_batch_norm_never_sees_a_lone_last_row(n_samples, batch_size):
     estimator = autoencoder(network=BatchNorm, batch_size=batch_size)
     assert estimator.fit(X[:n_samples]).n_epochs_ == 2
