@@ -1,22 +1,28 @@
 # make demo          the example on digits: a table on the screen, a picture on disk
 # make test          all tests, newest supported versions
 # make test-oldest   all tests, oldest supported versions
+# make bench         speed, memory, start-up and quality: writes docs/benchmarks/
+# make bench-peers   quality with PyOD beside, in an environment of its own
 # make lint          format, lint and spelling; changes nothing
 # make clean         remove what the others made
 #
 # Needs Python 3.11 or newer. Each set-up is done once, and again when its versions
 # change. torch is large: put the path of a folder with a CPU build of the pinned
 # version into PIP_FIND_LINKS to spare a machine without GPU the CUDA packages.
+#
+# Benchmarks run on sets that scikit-learn bundles, or with DATA=folder on that folder;
+# QUALITY_FLAGS go to benchmarks/quality.py, "--csv FILE" to go on with a run, say.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_INSTALL = bin/python -m pip install -qq --disable-pip-version-check --no-compile
 PICTURE ?= demo.png
+DATA_FLAG = $(if $(DATA),--data '$(DATA)')
 
 export MPLBACKEND = Agg
 # Nothing is compiled on installing, which is slow: what is imported is, and only once.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-oldest lint setup clean
+.PHONY: demo test test-oldest bench bench-peers lint setup clean
 
 demo: .venv/.demo
 	.venv/bin/python examples/plot_compress_digits.py $(PICTURE)
@@ -26,6 +32,19 @@ test: .venv/.test
 
 test-oldest: .venv-oldest/.test
 	.venv-oldest/bin/python -m pytest $(PYTEST_FLAGS)
+
+bench: .venv/.test
+	.venv/bin/python benchmarks/speed.py
+	.venv/bin/python benchmarks/memory.py
+	.venv/bin/python benchmarks/startup.py
+	.venv/bin/python benchmarks/time_to_error.py $(DATA_FLAG)
+	.venv/bin/python benchmarks/quality.py $(DATA_FLAG) $(QUALITY_FLAGS) \
+		--methods pca kernel_pca tutorial mlp skae
+
+bench-peers: .venv-bench/.bench
+	.venv-bench/bin/python benchmarks/peers_digits.py
+	.venv-bench/bin/python benchmarks/quality.py $(DATA_FLAG) $(QUALITY_FLAGS) \
+		--output docs/benchmarks/quality_peers.md
 
 lint: .venv/.test
 	.venv/bin/ruff format --check .
@@ -50,7 +69,13 @@ setup: .venv/.test .venv-oldest/.test
 	.venv-oldest/$(PIP_INSTALL) -c constraints-oldest.txt -e '.[test]'
 	@touch $@
 
+.venv-bench/.bench: pyproject.toml constraints.txt benchmarks/requirements.txt
+	@echo "Installing into .venv-bench; this takes some minutes."
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/$(PIP_INSTALL) -c constraints.txt -r benchmarks/requirements.txt -e .
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-oldest build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-bench build dist *.egg-info .pytest_cache .ruff_cache
 	rm -f $(PICTURE)
 	find skae tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +

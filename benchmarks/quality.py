@@ -1,187 +1,265 @@
-"""Reconstruction error of skae's defaults, beside PCA's and a tutorial's autoencoder.
+"""Reconstruction error of skae's defaults, beside PCA's and that of other autoencoders.
 
-    python benchmarks/quality.py [--data FOLDER] [--sets NAME ...] [--sizes SIZE ...]
+    python benchmarks/quality.py [--data FOLDER] [--methods pca skae ...] [--csv FILE]
 
 Without --data it runs on sets that scikit-learn bundles. A folder holds one NAME.npz
 per set, in it or in its subfolders, with X (dense, or CSR as data, indices, indptr,
 shape) or X_train, and optionally y.
 
 Protocol: at most 10,000 rows drawn with RandomState(0), a quarter of them for testing;
-tables standardised on the training rows, images divided by 255; float32; one thread.
+tables standardised on the training rows, images divided by 255, word counts as they
+are; float32; one thread.
 Error is the squared error on test rows over that of the training mean. Accuracy is that
 of 5 nearest neighbours on standardised codes. Times are CPU seconds.
+
+Methods: PCA; KernelPCA with a radial kernel, on at most 5000 training rows; a
+tutorial's loop (Adam 1e-3, batches of 128, 20 epochs); MLPRegressor fitted to (X, X);
+PyOD's AutoEncoder with 20 epochs; skae. All networks have the layers 128-64-k-64-128
+(skae: also wider ones for more rows); all else is each one's default. Accuracies are
+learnt from the first 4000 training rows; --linear adds that of logistic regression.
+
+With --csv each result goes to a file at once, and what stands there is not run again: a
+run that was cut goes on. --report makes the report from that file alone.
 """
 
-import argparse
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import time
+import itertools
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
-import torch
-from sklearn import datasets
-from sklearn.decomposition import PCA
-from sklearn.model_selection import train_test_split
+from _common import (
+    BUNDLED,
+    load,
+    parser,
+    progress,
+    relative_error,
+    report,
+    split,
+    timed,
+    use_one_thread,
+)
+from _methods import DETERMINISTIC, METHODS, warmed_up
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 
-from skae import AutoencoderTransformer
-
-BUNDLED = {
-    "digits": datasets.load_digits,
-    "breast_cancer": datasets.load_breast_cancer,
-    "wine": datasets.load_wine,
-}
-MOST_ROWS = 10_000
-NEIGHBOR_ROWS = 4000
-
-
-class TutorialAutoencoder:
-    """d-128-64-k, ReLU, Adam 1e-3, batches of 128, 20 epochs: the usual recipe."""
-
-    def __init__(self, n_components, seed):
-        self.n_components = n_components
-        self.seed = seed
-
-    def fit(self, X):
-        torch.manual_seed(self.seed)
-        n_features, k = X.shape[1], self.n_components
-        self.encoder = _mlp(n_features, 128, 64, k)
-        self.decoder = _mlp(k, 64, 128, n_features)
-        weights = [*self.encoder.parameters(), *self.decoder.parameters()]
-        optimizer = torch.optim.Adam(weights, lr=1e-3)
-        X = torch.from_numpy(X)
-        for _ in range(20):
-            for rows in torch.randperm(len(X)).split(128):
-                loss = (self.decoder(self.encoder(X[rows])) - X[rows]).square().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-        return self
-
-    @torch.no_grad()
-    def transform(self, X):
-        return self.encoder(torch.from_numpy(X)).numpy()
-
-    @torch.no_grad()
-    def inverse_transform(self, code):
-        return self.decoder(torch.from_numpy(code)).numpy()
+SETS = (
+    "covertype_15k",
+    "isolet",
+    "letter",
+    "satimage",
+    "spambase",
+    "texture",
+    "allaml_genes",
+    "mouse_brain_10x_10k",
+    "pbmc68k_reduced",
+    "tox171_genes",
+    "fashion_mnist",
+    "frey_faces",
+    "orl_faces",
+    "omniglot_small1",
+    "newsgroup_pcmac",
+)
+CLASSIFIER_ROWS = 4000
+WORSE = 1.005  # times the error of PCA
+PAIR = ["set", "rows", "features", "size"]
+VALUES = ["error", "5-NN", "linear", "seconds"]
+COLUMNS = [*PAIR, "seed", "method", *VALUES, "note"]
 
 
-def _mlp(*sizes):
-    layers = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
-        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-METHODS = {
-    "pca": lambda size, seed: PCA(size, random_state=seed),
-    "tutorial": TutorialAutoencoder,
-    "skae": lambda size, seed: AutoencoderTransformer(size, random_state=seed),
-}
-
-
-def load(name, folder):
-    """Return X (dense float32), y or None, and whether the rows are images."""
-    if folder is None:
-        X, y = BUNDLED[name](return_X_y=True)
-        return X.astype(np.float32), y, False
-    (path,) = Path(folder).rglob(f"{name}.npz")
-    arrays = dict(np.load(path, allow_pickle=False))
-    if "indptr" in arrays:
-        parts = arrays["data"], arrays["indices"].astype(np.int32), arrays["indptr"]
-        X = sp.csr_matrix(parts, shape=tuple(arrays["shape"])).toarray()
-    else:
-        X = arrays["X_train" if "X_train" in arrays else "X"]
-    is_image = X.ndim > 2 or path.parent.name == "image"
-    y = arrays.get("y_train", arrays.get("y"))
-    X = X.reshape(len(X), -1).astype(np.float32)
-    return X / 255 if is_image else X, y, is_image
-
-
-def split(X, y, standardise):
-    """Return X and y for training and for testing, by the protocol."""
-    chosen = np.random.RandomState(0).permutation(len(X))[:MOST_ROWS]
-    rows = train_test_split(chosen, test_size=0.25, random_state=0)
-    train, test = (X[part] for part in rows)
-    if standardise:
-        scaler = StandardScaler().fit(train)
-        train, test = scaler.transform(train), scaler.transform(test)
-    labels = (None, None) if y is None else tuple(y[part] for part in rows)
-    return train, test, labels
-
-
-def measure(method, size, seed, train, test, labels):
-    """Return relative error, 5-NN accuracy of the codes, CPU seconds and the model."""
-    size = min(size, *train.shape)
-    began = time.process_time()
-    model = METHODS[method](size, seed).fit(train)
-    seconds = time.process_time() - began
-    codes = model.transform(train), model.transform(test)
-    error = np.square(model.inverse_transform(codes[1]) - test).sum()
-    error /= np.square(test - train.mean(0)).sum()
-    accuracy = np.nan
-    if labels[0] is not None:
-        neighbors = make_pipeline(StandardScaler(), KNeighborsClassifier())
-        neighbors.fit(codes[0][:NEIGHBOR_ROWS], labels[0][:NEIGHBOR_ROWS])
-        accuracy = neighbors.score(codes[1], labels[1])
-    return error, accuracy, seconds, model
+def arguments():
+    found = parser(__doc__)
+    found.add_argument("--data", help="folder of .npz files")
+    found.add_argument("--sets", nargs="+", help="names of sets")
+    found.add_argument("--sizes", nargs="+", type=int, default=[2, 8, 32])
+    found.add_argument("--seeds", nargs="+", type=int, default=[0])
+    found.add_argument(
+        "--methods",
+        nargs="+",
+        default=list(METHODS),
+        choices=METHODS,
+        help="PCA always runs: the others are compared with it",
+    )
+    found.add_argument("--linear", action="store_true", help="logistic regression too")
+    found.add_argument("--csv", type=Path, help="file of results, to go on with")
+    found.add_argument("--report", action="store_true", help="from --csv; run nothing")
+    return found.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="folder of .npz files")
-    parser.add_argument("--sets", nargs="+", help="names of sets")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[2, 8, 32])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    table = []
-    for name in arguments.sets or BUNDLED:
-        X, y, is_image = load(name, arguments.data)
-        train, test, labels = split(X, y, standardise=not is_image)
-        for size in arguments.sizes:
-            if size >= X.shape[1]:
+    options = arguments()
+    use_one_thread()
+    rows = []
+    if options.csv and options.csv.exists():
+        rows = pd.read_csv(options.csv).to_dict("records")
+    if not options.report:
+        done = {(row["set"], row["size"], row["seed"], row["method"]) for row in rows}
+        for row in results(options, done):
+            rows.append(row)
+            if options.csv:
+                append(row, options.csv)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    report(__doc__, options.output, *summary(table))
+
+
+def append(row, path):
+    """Write a row at the end of a CSV file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = pd.DataFrame([row], columns=COLUMNS)
+    line.to_csv(path, mode="a", header=not path.exists(), index=False)
+
+
+# Run
+
+
+def results(options, done):
+    """Yield a row for each set, size, seed and method that is not done."""
+    chosen = {"pca", *options.methods}
+    methods = warmed_up({key: METHODS[key] for key in METHODS if key in chosen})
+    for name in options.sets or default_sets(options.data):
+        X, y, is_raw = load(name, options.data)
+        train, test, labels = split(X, y, standardise=not is_raw)
+        for case in itertools.product(options.sizes, options.seeds, methods):
+            size, seed, method = case
+            repeated = method in DETERMINISTIC and seed != options.seeds[0]
+            if size >= X.shape[1] or repeated or (name, *case) in done:
                 continue
-            for seed in arguments.seeds:
-                row = {"set": name, "shape": "x".join(map(str, train.shape))}
-                row |= {"size": size, "seed": seed}
-                for method in arguments.methods:
-                    error, accuracy, seconds, model = measure(
-                        method, size, seed, train, test, labels
-                    )
-                    row[f"{method} error"] = error
-                    row[f"{method} 5-NN"] = accuracy
-                    row[f"{method} s"] = round(seconds, 1)
-                    if method == "skae":
-                        row["proven"], row["epochs"] = model.proven_, model.n_epochs_
-                table.append(row)
-                print(
-                    pd.DataFrame([row]).to_string(index=False, header=len(table) == 1)
-                )
-    report(pd.DataFrame(table), arguments.methods)
+            shape = dict(zip(PAIR, (name, *train.shape, size), strict=True))
+            values = measure(
+                methods[method], size, seed, train, test, labels, options.linear
+            )
+            row = {**shape, "seed": seed, "method": method, **values}
+            cells = [f"{x:.4g}" if isinstance(x, float) else x for x in row.values()]
+            progress(" ".join(map(str, cells)))
+            yield row
 
 
-def report(table, methods):
-    """Print means over all sets and sizes."""
-    print()
-    for method in methods:
-        ratio = table[f"{method} error"] / table["pca error"]
-        worse = (ratio > 1.005).sum()
-        print(
-            f"{method}: error over PCA's {np.exp(np.log(ratio).mean()):.3f} (geometric "
-            f"mean), worse than PCA in {worse} of {len(table)}, 5-NN accuracy "
-            f"{table[f'{method} 5-NN'].mean():.3f}, {table[f'{method} s'].sum():.0f} s"
-        )
+def default_sets(folder):
+    """Return the names of the sets that are there."""
+    if folder is None:
+        return list(BUNDLED)
+    found = {path.stem for path in Path(folder).rglob("*.npz")}
+    return [name for name in SETS if name in found]
+
+
+def measure(method, size, seed, train, test, labels, linear):
+    """Return the values of one fit; if it fails, none and the reason."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fitted, seconds = timed(method, train, min(size, *train.shape), seed)
+            error = relative_error(fitted.reconstruct(test), test, train)
+            accuracies = {}
+            if labels[0] is not None:
+                accuracies = classify(fitted.encode, train, test, labels, linear)
+        except Exception as failure:  # a peer that fails is a result
+            reason = str(failure).partition("\n")[0]
+            return {"note": f"{type(failure).__name__}: {reason}"}
+    return {"error": error, **accuracies, "seconds": seconds, "note": fitted.note}
+
+
+def classify(encode, train, test, labels, linear):
+    """Return accuracies of simple classifiers of standardised codes."""
+    classifiers = {"5-NN": KNeighborsClassifier()}
+    if linear:
+        classifiers["linear"] = LogisticRegression(max_iter=300)
+    codes, codes_test = encode(train[:CLASSIFIER_ROWS]), encode(test)
+    return {
+        name: make_pipeline(StandardScaler(), classifier)
+        .fit(codes, labels[0][:CLASSIFIER_ROWS])
+        .score(codes_test, labels[1])
+        for name, classifier in classifiers.items()
+    }
+
+
+# Report
+
+
+def summary(table):
+    """Return the parts of the report: verdicts first, then each value by method."""
+    methods = [name for name in METHODS if name in set(table["method"])]
+    pairs = pd.MultiIndex.from_frame(table[PAIR].drop_duplicates())
+    means = table.groupby([*PAIR, "method"])[VALUES].mean()
+    wide = {
+        name: means[name].unstack().reindex(index=pairs, columns=methods)
+        for name in VALUES
+    }
+    parts = [
+        f"{len(pairs)} pairs of set and size, seeds: {table['seed'].nunique()}; the "
+        "values of a pair are means over seeds.",
+        pd.DataFrame([of_method(name, table, wide) for name in methods]),
+    ]
+    reasons = table[table["error"].isna()].groupby(["method", "note"]).size()
+    if len(reasons):
+        parts += ["Not run:", reasons.rename("cases").reset_index()]
+    if "skae" in methods and len(methods) > 2:
+        parts += verdict_on_skae(wide["error"], wide["seconds"])
+    titles = ("Error", "Accuracy of 5-NN", "Accuracy of logistic regression", "Seconds")
+    for title, name in zip(titles, VALUES, strict=True):
+        values = wide[name].dropna(how="all")
+        if len(values):
+            parts += [f"## {title}", values.reset_index()]
+    return parts
+
+
+def of_method(method, table, wide):
+    """Return what is to be said of a method over all pairs that it ran on."""
+    error, accuracy = wide["error"], wide["5-NN"]
+    ratio = (error[method] / error["pca"]).dropna()
+    cases = table[table["method"] == method]
+    case_ratio = cases.set_index(PAIR)["error"] / error["pca"]
+    gain = (accuracy[method] - accuracy["pca"]).dropna()
+    found = {
+        "method": method,
+        "pairs": len(ratio),
+        "cases not run": int(cases["error"].isna().sum()),
+        "error over PCA's": np.exp(np.log(ratio).mean()),
+        "worse than PCA": f"{(case_ratio > WORSE).sum()} of {case_ratio.count()}",
+        "5-NN": accuracy[method].mean(),
+        "5-NN as good as PCA's": f"{(gain > -1e-9).sum()} of {len(gain)}",
+        "linear": wide["linear"][method].mean(),
+        "CPU seconds": round(wide["seconds"][method].sum(), 1),
+    }
+    if wide["linear"].isna().all(axis=None):
+        del found["linear"]
+    return found
+
+
+def verdict_on_skae(error, seconds):
+    """Return where skae has the lowest error, and in no more time, and where not."""
+    peers = error.columns.drop(["pca", "skae"])
+    rival, rival_error = smallest(error[peers])
+    beats_pca = error[peers].lt(error["pca"], axis=0)
+    fastest, fastest_seconds = smallest(seconds[peers].where(beats_pca))
+    lower = error["skae"].notna() & ~(error["skae"] >= rival_error)
+    in_time = ~(seconds["skae"] > fastest_seconds)
+    exceptions = pd.DataFrame(
+        {
+            "PCA's error": error["pca"],
+            "skae's error": error["skae"],
+            "lowest other": rival_error,
+            "by": rival,
+            "skae's seconds": seconds["skae"],
+            "fastest that beats PCA": fastest_seconds,
+            "of": fastest,
+        }
+    )[~(lower & in_time)]
+    verdict = (
+        f"skae's error is lower than that of {', '.join(peers)} in {lower.sum()} of "
+        f"{len(error)} pairs; in {(lower & in_time).sum()} it also takes no more time "
+        "than the fastest of them that beats PCA there, if one does."
+    )
+    if exceptions.empty:
+        return [verdict]
+    return [verdict, "The other pairs:", exceptions.reset_index()]
+
+
+def smallest(table):
+    """Return the name and the value of the smallest entry of each row, if any."""
+    value = table.min(axis=1)
+    return table.fillna(np.inf).idxmin(axis=1).where(value.notna(), ""), value
 
 
 if __name__ == "__main__":

@@ -7,23 +7,20 @@ compares the error on all other rows with that of PCA of the same rows. From her
 the rule of ``early_stopping="auto"`` to judge from 160 rows on.
 """
 
-import argparse
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import itertools
 
 import numpy as np
 import pandas as pd
-import torch
-from quality import BUNDLED, load, split
+from _common import BUNDLED, load, parser, progress, report, split, use_one_thread
 from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer
 
 N_ROWS = (60, 80, 120, 160, 200, 300)
 SIZES = (2, 8)
-N_SEEDS = 3
+SEEDS = (0, 1, 2)
 MOST_TEST_ROWS = 2000
+WORSE = 1.005  # times the error of PCA
 
 
 def error_over_pca(train, test, size, seed):
@@ -34,44 +31,43 @@ def error_over_pca(train, test, size, seed):
     ).fit(train)
     pca = PCA(size, svd_solver="full").fit(train)
     pca_error = np.square(pca.inverse_transform(pca.transform(test)) - test).mean()
-    return autoencoder.reconstruction_error(
-        test
-    ).mean() / pca_error, autoencoder.proven_
+    error = autoencoder.reconstruction_error(test).mean()
+    return error / pca_error, autoencoder.proven_
+
+
+def results(name, folder):
+    """Yield a row for each number of rows, seed and size."""
+    X, y, is_raw = load(name, folder)
+    train, test, _ = split(X, y, standardise=not is_raw)
+    for n_rows, seed, size in itertools.product(N_ROWS, SEEDS, SIZES):
+        if n_rows <= len(train):
+            rows = np.random.RandomState(seed).permutation(len(train))[:n_rows]
+            ratio, kept = error_over_pca(train[rows], test[:MOST_TEST_ROWS], size, seed)
+            yield {"rows": n_rows, "ratio": ratio, "kept": kept}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="folder of .npz files")
-    parser.add_argument(
-        "--sets", nargs="+", default=list(BUNDLED), help="names of sets"
-    )
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    found = parser(__doc__)
+    found.add_argument("--data", help="folder of .npz files")
+    found.add_argument("--sets", nargs="+", default=list(BUNDLED), help="names of sets")
+    options = found.parse_args()
+    use_one_thread()
     table = []
-    for name in arguments.sets:
-        X, y, is_image = load(name, arguments.data)
-        train, test, _ = split(X, y, standardise=not is_image)
-        for n_rows in [n for n in N_ROWS if n <= len(train)]:
-            for seed in range(N_SEEDS):
-                rows = np.random.RandomState(seed).permutation(len(train))[:n_rows]
-                for size in SIZES:
-                    ratio, kept = error_over_pca(
-                        train[rows], test[:MOST_TEST_ROWS], size, seed
-                    )
-                    table.append({"rows": n_rows, "ratio": ratio, "kept": kept})
+    for name in options.sets:
+        progress(name)
+        table += results(name, options.data)
     by_rows = pd.DataFrame(table).groupby("rows")
+    ratio = by_rows["ratio"]
     summary = pd.DataFrame(
         {
             "fits": by_rows.size(),
             "network kept": by_rows["kept"].sum(),
-            "worse than PCA": by_rows["ratio"].agg(lambda ratio: (ratio > 1.005).sum()),
-            "largest error over PCA's": by_rows["ratio"].max().round(3),
-            "geometric mean": by_rows["ratio"].agg(
-                lambda ratio: np.exp(np.log(ratio).mean())
-            ),
+            "worse than PCA": ratio.agg(lambda ratio: (ratio > WORSE).sum()),
+            "largest error over PCA's": ratio.max(),
+            "geometric mean": ratio.agg(lambda ratio: np.exp(np.log(ratio).mean())),
         }
     )
-    print(summary.round(3).to_string())
+    report(__doc__, options.output, summary.reset_index())
 
 
 if __name__ == "__main__":

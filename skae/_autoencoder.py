@@ -64,8 +64,8 @@ class AutoencoderTransformer(
 
     hidden_layer_sizes : "auto" or tuple of int, default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is a
-        linear autoencoder. "auto" is ``(128, 64)``, or ``(256, 128)`` from 20,000 rows
-        on, with neither width below `n_components`. For ``network="mlp"`` only.
+        linear autoencoder. "auto" is ``(128, 128, 64)``, or ``(256, 256, 128)`` from
+        20,000 rows on, with no width below `n_components`. For ``network="mlp"`` only.
 
     activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
             default="silu"
@@ -82,25 +82,29 @@ class AutoencoderTransformer(
         [0, 1]. A callable gets ``(output, X)``, tensors of shape (n_samples,
         n_features) in standardised units, and returns one number per sample.
 
-    alpha : float, default=0.01
-        Weight decay, in [0, inf).
+    alpha : "auto" or float, default="auto"
+        Weight decay, in [0, inf). "auto" is ``((n_features + 300) / n_samples)**2``,
+        at least 0.01 and at most 1; in `partial_fit` it is 0.01.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
-        "sgd" has a Nesterov momentum of 0.9.
+        "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a
+        Nesterov momentum of 0.9.
 
-    learning_rate : float, default=0.002
+    learning_rate : float, default=0.01
         Step size of the solver, in (0, inf); the largest one if there is a schedule.
 
     schedule : {"one_cycle", "constant"}, default="one_cycle"
         "one_cycle" raises the learning rate over the first tenth of all steps and
-        lowers it to zero along a cosine afterwards.
+        lowers it to zero afterwards, both along a line.
 
     batch_size : "auto" or int, default="auto"
-        Rows in a step. "auto" is all rows below 100, else a twentieth of them, at least
-        16 and at most 256. A last batch of one row joins the one before.
+        Rows in a step. "auto" is all rows below 100, else an eighth of them, at least
+        16 and at most 128; from 20,480 rows on a 160th of them, at most 512. A last
+        batch of one row joins the one before.
 
     max_epochs : "auto" or int, default="auto"
-        Most passes over the data. "auto" makes about 3000 steps, in 5 to 100 passes.
+        Most passes over the data. "auto" is 18; more, up to 100, while all together
+        take less than 1e10 operations; as many fewer as make at most 20,000 steps.
 
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is smaller than the best so far by
@@ -118,8 +122,9 @@ class AutoencoderTransformer(
 
     n_iter_no_change : "auto" or int, default="auto"
         Epochs in a row without an improvement (of the held-out loss if there is one,
-        else of the training loss) after which training stops. "auto" is half of the
-        most epochs, and at least 10: what PCA cannot do is often learnt late.
+        else of the training loss) after which training stops. "auto" is 10 with
+        ``schedule="constant"``; with "one_cycle" all epochs are trained, as the last
+        ones, with small steps, gain most.
 
     precision : {"auto", "mixed", "float32", "float64"}, default="auto"
         Of weights and training. "auto" is the dtype of X for fits of about a second,
@@ -270,7 +275,7 @@ class AutoencoderTransformer(
         "activation": [StrOptions(set(ACTIVATIONS))],
         "init": [StrOptions({"pca", "random"})],
         "loss": [StrOptions(set(LOSSES)), callable],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "solver": [StrOptions(set(SOLVERS)), callable],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions({"one_cycle", "constant"})],
@@ -311,9 +316,9 @@ class AutoencoderTransformer(
         activation="silu",
         init="pca",
         loss="squared_error",
-        alpha=1e-2,
+        alpha="auto",
         solver="adamw",
-        learning_rate=2e-3,
+        learning_rate=1e-2,
         schedule="one_cycle",
         batch_size="auto",
         max_epochs="auto",

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae import _validation as check
 from skae._callbacks import BestEpoch, ProgressLine
+from skae._mlp_step import MLPStep
 from skae._pca_start import PCAStart, fit_linear_start, gain_is_proven, link_at_mean
 from skae._runtime import (
     choose_device,
@@ -29,13 +30,15 @@ from skae._training import (
     result_dtype,
     sample_losses,
 )
-from skae.networks import NETWORKS, auto_hidden_layer_sizes
+from skae.networks import NETWORKS, MLPAutoencoder, auto_hidden_layer_sizes
 
 logger = logging.getLogger("skae")
 
+# Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).
+ADAM = {"fused": True, "betas": (0.8, 0.9), "eps": 1e-7}
 SOLVERS = {
-    "adamw": (torch.optim.AdamW, {"fused": True, "eps": 1e-7}),
-    "adam": (torch.optim.Adam, {"fused": True, "eps": 1e-7}),
+    "adamw": (torch.optim.AdamW, ADAM),
+    "adam": (torch.optim.Adam, ADAM),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
@@ -50,6 +53,7 @@ SHAPING = (
     "init",
     "loss",
 )
+LEAST_ALPHA = 0.01
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 
 
@@ -60,6 +64,7 @@ class Plan:
     batch_size: int
     max_epochs: int
     n_epochs_no_change: int
+    alpha: float
     precision: str
     device: torch.device
     n_threads: int | None
@@ -242,22 +247,35 @@ class Fitting:
         batch_size = estimator.batch_size
         if batch_size == "auto":
             batch_size = auto_batch_size(n_train)
-        if max_epochs == "auto":
-            max_epochs = auto_max_epochs(n_train, batch_size)
         n_weights = sum(weight.numel() for weight in network.parameters())
-        step_work = 6 * n_weights * min(batch_size, n_train)  # forward 2, backward 4
+        row_work = 6 * max(n_weights, 1)  # forward 2, backward 4
+        step_work = row_work * min(batch_size, n_train)
+        if max_epochs == "auto":
+            n_batches = -(-n_train // batch_size)
+            max_epochs = auto_max_epochs(n_batches, row_work * n_train)
         precision = choose_precision(
             estimator.precision,
             result_dtype(self.data.X),
             step_work=step_work,
-            fit_work=6 * n_weights * n_train * max_epochs,
+            fit_work=row_work * n_train * max_epochs,
             device=device,
         )
         patience = estimator.n_iter_no_change
-        if patience == "auto":
-            patience = max(10, max_epochs // 2)
-        n_threads = choose_threads(estimator.n_jobs, step_work)
-        return Plan(batch_size, max_epochs, patience, precision, device, n_threads)
+        if patience == "auto":  # of little use before the learning rate has come down
+            patience = 10 if estimator.schedule == "constant" else max(max_epochs, 1)
+        alpha = estimator.alpha
+        if alpha == "auto":
+            n_features = self.data.X.shape[1]
+            alpha = LEAST_ALPHA if self.is_partial else auto_alpha(n_train, n_features)
+        return Plan(
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            n_epochs_no_change=patience,
+            alpha=alpha,
+            precision=precision,
+            device=device,
+            n_threads=choose_threads(estimator.n_jobs, step_work),
+        )
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
@@ -289,7 +307,7 @@ class Fitting:
         """Return the optimizer's class with its options."""
         solver, options = solver_class_and_options(self.estimator.solver)
         if "weight_decay" in inspect.signature(solver).parameters:
-            options = {**options, "weight_decay": self.estimator.alpha}
+            options = {**options, "weight_decay": self.plan.alpha}
         return partial(solver, **options)
 
     def _schedule(self, n_train):
@@ -302,6 +320,7 @@ class Fitting:
             max_lr=self.estimator.learning_rate,
             total_steps=n_steps,
             pct_start=max(WARM_UP, 2 / n_steps),  # torch divides by zero at one step
+            anneal_strategy="linear",
             cycle_momentum=False,
         )
 
@@ -326,12 +345,34 @@ class Fitting:
                 streams=self.streams,
                 callbacks=[("best_epoch", best), *self._callbacks()],
                 keeps_optimizer=self.is_partial or estimator.warm_start,
+                step=self._step_by_hand(),
             )
         if valid is None:  # the loss of an epoch is measured before its last step
             losses = net.sample_losses(train.thinned(ROWS_TO_WARN_BY))
             check.check_converged(losses, net)
         self.best_epoch = best.best_epoch_
         self.interrupted = net.interrupted_
+
+    def _step_by_hand(self):
+        """Return what computes loss and gradients without autograd, or None.
+
+        Only our own network on a CPU is known well enough, and only our own solvers
+        are known to treat each number by itself, so that one flat tensor is the same.
+        """
+        module, paths = self.net.module_, None
+        if isinstance(module, PCAStart):
+            paths = module.encoder_path, module.decoder_path
+            module = module.network
+        suits = (
+            type(module) is MLPAutoencoder
+            and len(module.encoder) > 1
+            and self.plan.device.type == "cpu"
+            and self.net.precision_ != "mixed"
+            and isinstance(self.estimator.solver, str)
+        )
+        if not suits:
+            return None
+        return MLPStep(module.encoder, module.decoder, paths, self.loss)
 
     def _callbacks(self):
         """Return skorch callbacks: ours, the caller's, then copies of the user's."""
@@ -407,3 +448,12 @@ def _mean(losses, weights):
 def solver_class_and_options(solver):
     """Return the torch optimizer class for `solver`, and how it is called here."""
     return SOLVERS[solver] if isinstance(solver, str) else (solver, {})
+
+
+def auto_alpha(n_samples, n_features):
+    """Return ((n_features + 300) / n_samples)**2, between 0.01 and 1.
+
+    Wide tables of few rows are learnt by heart unless the weights are held down.
+    """
+    ratio = (n_features + 300) / n_samples
+    return float(np.clip(ratio**2, LEAST_ALPHA, 1.0))

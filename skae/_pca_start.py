@@ -14,6 +14,7 @@ from scipy.special import ndtr, stdtrit
 from torch import nn
 
 EXACT_SIZE = 1024  # largest matrix that is decomposed exactly
+WIDE = 256  # features from which products of float32 rows are made in float32
 POWER_ITERATIONS = 10
 STANDARD_ERRORS = 2.0  # of the gain; what a network has to prove in large samples
 
@@ -61,6 +62,8 @@ def fit_linear_start(rows, n_components, generator):
     rows = rows.copy(dtype="float64", mean=0.0, scale=1.0, standardized_target=True)
     rows = rows.copy(mean=fit_mean(rows).numpy())
     rows = rows.copy(scale=_common_scale(rows))
+    if rows.X.dtype == np.float32 and len(rows.mean) >= WIDE:
+        rows = rows.copy(dtype="float32")
     axes, variances = _principal_axes(rows, n_components, generator)
     n_found, n_features = axes.shape
     components = np.zeros((n_components, n_features))
@@ -107,6 +110,8 @@ def _principal_axes(rows, n_components, generator):
         variances, vectors = _axes_by_iteration(rows, n_components, generator)
     variances, axes = variances.flip(0)[:n_components], vectors.T.flip(0)[:n_components]
     rank_tolerance = max(n_samples, n_features) * np.finfo(np.float64).eps
+    if rows.dtype == "float32":
+        rank_tolerance = 10 * np.finfo(np.float32).eps
     found = variances > rank_tolerance * variances[0].clamp_min(1.0)
     axes = axes[found]
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
@@ -118,7 +123,7 @@ def _covariance_times(rows, matrix=None):
     total = 0.0
     for x, (_, w) in rows.blocks():
         x = _weighted(x, w)
-        total = total + x.T @ (x if matrix is None else x @ matrix)
+        total = total + (x.T @ (x if matrix is None else x @ matrix.to(x))).double()
     return total / len(rows)
 
 
@@ -131,12 +136,12 @@ def _axes_of_few_rows(rows, n_components):
             )
             for x, (_, w) in rows.blocks()
         ]
-    )
+    ).double()
     variances, vectors = torch.linalg.eigh(gram / len(rows))
     variances, vectors = variances[-n_components:], vectors[:, -n_components:]
     axes, start = 0.0, 0
     for x, (_, w) in rows.blocks():
-        axes = axes + _weighted(x, w).T @ vectors[start : start + len(x)]
+        axes = axes + _weighted(x, w).T.double() @ vectors[start : start + len(x)]
         start += len(x)
     return variances, axes / torch.linalg.vector_norm(axes, dim=0).clamp_min(1e-300)
 

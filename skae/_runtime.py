@@ -13,7 +13,7 @@ import torch
 
 # Work (floating-point operations) from which a rule of this file changes its answer.
 THREADED_STEP = 5e8  # one step; below it a second thread costs more than it gains
-SMALL_FIT = 3e9  # a whole fit; about a second in double precision on one core
+SMALL_FIT = 1e10  # a whole fit; about a second in double precision on one core
 AUTOCAST_STEP = 5e7  # one step; below it the casts to bfloat16 cost more than they gain
 
 _forked = False

@@ -2,16 +2,19 @@
 
 import copy
 import itertools
+import math
 from contextlib import nullcontext
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.callbacks import Callback, EpochTimer
 from skorch.helper import predefined_split
 
-STEPS = 3000  # about as many as `max_epochs="auto"` takes
+# What `max_epochs="auto"` aims at.
+EPOCHS, MOST_EPOCHS, MOST_STEPS = 18, 100, 20_000
+CHEAP_FIT = 1e10  # operations, a fraction of a second
 INFERENCE_ELEMENTS = 2**20  # most cells of X in a batch where nothing is learnt
 INFERENCE_ROWS = 4096
 
@@ -25,6 +28,7 @@ NOT_IN_TRAINING = {
     "schedule_": None,
     "scheduler_": None,
     "optimizer_": None,
+    "step_": None,
 }
 
 
@@ -168,6 +172,7 @@ class AutoencoderNet(NeuralNet):
     precision_ = "float32"
     schedule_ = None
     scheduler_ = None
+    step_ = None
     optimizer_state_ = None
     lends_stream_ = False
     stops_ = False
@@ -175,12 +180,8 @@ class AutoencoderNet(NeuralNet):
     n_epochs_finished_ = 0
 
     def get_default_callbacks(self):
-        """Return what records seconds and losses of an epoch, and prints nothing."""
-        return [
-            ("epoch_timer", EpochTimer()),
-            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
-            ("valid_loss", PassthroughScoring(name="valid_loss")),
-        ]
+        """Return what records the seconds of an epoch, and prints nothing."""
+        return [("epoch_timer", EpochTimer())]
 
     def initialize_criterion(self):
         """Take the loss as it is: an object, not a class."""
@@ -218,15 +219,67 @@ class AutoencoderNet(NeuralNet):
             losses = losses * sample_weight.to(self.device)
         return losses.mean()
 
-    def train_step(self, batch, **fit_params):
-        stream = (
-            self.streams_.lent(self.device) if self.lends_stream_ else nullcontext()
+    def get_all_learnable_params(self):
+        """Return names and parameters; those of a step by hand are one flat tensor."""
+        if self.step_ is None:
+            return super().get_all_learnable_params()
+        return iter([("parameters", self.step_.parameters)])
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run one epoch and record its mean loss.
+
+        Batches are recorded and announced only if a callback listens to them.
+        """
+        if iterator is None:
+            return
+        total, n_samples, n_batches = 0.0, 0, 0
+        has_listener = self._has_listener("on_batch_begin", "on_batch_end")
+        for batch in iterator:
+            if has_listener:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            loss, batch_size = step["loss"].detach(), len(batch[0])
+            if has_listener:
+                self.history.record_batch(f"{prefix}_loss", loss.item())
+                self.history.record_batch(f"{prefix}_batch_size", batch_size)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+            total = total + loss * batch_size
+            n_samples += batch_size
+            n_batches += 1
+        self.history.record(f"{prefix}_loss", float(total) / n_samples)
+        self.history.record(f"{prefix}_batch_count", n_batches)
+
+    def _has_listener(self, *hooks):
+        """Tell whether a callback defines one of these methods."""
+        return any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for _, callback in self.callbacks_
+            for hook in hooks
         )
-        with stream:
-            step = super().train_step(batch, **fit_params)
+
+    def train_step(self, batch, **fit_params):
+        if self.step_ is not None:
+            step = self._train_step_by_hand(batch)
+        else:
+            stream = (
+                self.streams_.lent(self.device) if self.lends_stream_ else nullcontext()
+            )
+            with stream:
+                step = super().train_step(batch, **fit_params)
         if self.scheduler_ is not None:
             self.scheduler_.step()
         return step
+
+    def _train_step_by_hand(self, batch):
+        X, (target, sample_weight) = batch
+        loss, output = self.step_(X, target, sample_weight)
+        if self._has_listener("on_grad_computed"):
+            named = list(self.get_all_learnable_params())
+            self.notify(
+                "on_grad_computed", named_parameters=named, batch=batch, training=True
+            )
+        self.optimizer_.step()
+        return {"loss": loss, "y_pred": output}
 
     def train_step_single(self, batch, **fit_params):
         """Compute loss and gradients; the training mode was set with the epoch."""
@@ -243,10 +296,15 @@ class AutoencoderNet(NeuralNet):
         with self._current_init_context("optimizer"):
             super().initialize_optimizer()
         kind, state = self.optimizer_state_ or (None, None)
-        if kind is type(self.optimizer_):
+        if kind == self._kind_of_optimizer():
             groups = self.optimizer_.state_dict()["param_groups"]
             self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
         self.scheduler_ = self.schedule_ and self.schedule_(self.optimizer_)
+
+    def _kind_of_optimizer(self):
+        """Return what has to agree where training goes on with an optimizer's state."""
+        shapes = [tuple(weight.shape) for _, weight in self.get_all_learnable_params()]
+        return type(self.optimizer_), shapes
 
     def on_epoch_begin(self, net, **kwargs):
         if self.stops_:
@@ -287,15 +345,22 @@ class AutoencoderNet(NeuralNet):
         streams,
         callbacks,
         keeps_optimizer,
+        step,
     ):
-        """Train on rows, judged by `valid` or None; keep only what is learnt."""
+        """Train on rows, judged by `valid` or None; keep only what is learnt.
+
+        `step` computes loss and gradients in place of autograd, or is None.
+        """
         self.optimizer, self.lr, self.schedule_ = optimizer, lr, schedule
         self.batch_size, self.max_epochs = batch_size, max_epochs
         self.streams_, self.callbacks = streams, callbacks
         self.train_split = None if valid is None else predefined_split(valid)
+        self.step_ = step
         self.initialize_callbacks()
         self.partial_fit(rows)
-        state = type(self.optimizer_), self.optimizer_.state_dict()["state"]
+        state = self._kind_of_optimizer(), self.optimizer_.state_dict()["state"]
+        if step is not None:
+            step.release()
         self.optimizer_state_ = state if keeps_optimizer else None
         self.__dict__.update(NOT_IN_TRAINING)
 
@@ -365,12 +430,16 @@ def result_dtype(X):
 
 
 def auto_batch_size(n_samples):
-    """Return all rows below 100, else a twentieth of them, between 16 and 256."""
+    """Return all rows below 100, else an eighth of them, between 16 and 128.
+
+    From 20,480 rows on it is a 160th of them, at most 512.
+    """
     if n_samples < 100:
         return n_samples
-    return int(np.clip(n_samples // 20, 16, 256))
+    return int(np.clip(n_samples // 8, 16, np.clip(n_samples // 160, 128, 512)))
 
 
-def auto_max_epochs(n_samples, batch_size):
-    """Return how many epochs make about 3000 steps, between 5 and 100."""
-    return int(np.clip(STEPS * batch_size / n_samples, 5, 100))
+def auto_max_epochs(n_batches, epoch_work):
+    """Return 18; more, up to 100, where they are cheap; fewer from 1100 batches on."""
+    cheap = min(int(CHEAP_FIT / epoch_work), MOST_EPOCHS)
+    return max(min(EPOCHS, math.ceil(MOST_STEPS / n_batches)), cheap)

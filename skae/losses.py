@@ -62,6 +62,17 @@ class Loss(BaseEstimator):
         """
         raise NotImplementedError
 
+    def with_gradient(self, output, X):
+        """Return the loss of each sample, and its gradient, a new Tensor like `output`.
+
+        Here it is left to autograd; a loss may write it out, which is faster.
+        """
+        output = output.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = self(output, X)
+            (gradient,) = torch.autograd.grad(losses.sum(), output)
+        return losses.detach(), gradient
+
     def inverse_link(self, output):
         """Return the reconstruction, a Tensor, for an output of the same shape."""
         return output
@@ -78,6 +89,11 @@ class SquaredError(Loss):
 
     def __call__(self, output, X):
         return (output - X).square().mean(1)
+
+    def with_gradient(self, output, X):
+        residual = output - X
+        losses = residual.square().mean(1)
+        return losses, residual.mul_(2 / X.shape[1])
 
 
 class AbsoluteError(Loss):

@@ -33,7 +33,7 @@ class MLPAutoencoder(nn.Module):
     n_components : int
         Width of the code.
 
-    hidden_layer_sizes : tuple of int, default=(128, 64)
+    hidden_layer_sizes : tuple of int, default=(128, 128, 64)
         Widths of the encoder's hidden layers; the decoder has them in reverse.
 
     activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
@@ -48,7 +48,7 @@ class MLPAutoencoder(nn.Module):
         self,
         n_features,
         n_components,
-        hidden_layer_sizes=(128, 64),
+        hidden_layer_sizes=(128, 128, 64),
         activation="silu",
         generator=None,
     ):
@@ -79,9 +79,9 @@ def _layers(sizes, activation, generator):
 
 
 def _linear(n_in, n_out, generator):
-    """Return torch's linear layer, its usual weights drawn from `generator`."""
+    """Return a linear layer with the weights of He et al. (2015), also for its bias."""
     linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
-    bound = 1 / math.sqrt(n_in)
+    bound = math.sqrt(6 / n_in)
     nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
     nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
     return linear
@@ -90,11 +90,11 @@ def _linear(n_in, n_out, generator):
 def auto_hidden_layer_sizes(n_samples, n_components):
     """Return the widths that `hidden_layer_sizes="auto"` stands for.
 
-    (128, 64), and (256, 128) from 20,000 rows on, which can feed a wider network;
-    neither below n_components, so that no layer is narrower than the code.
+    (128, 128, 64), and (256, 256, 128) from 20,000 rows on, which can feed a wider
+    network; none below n_components, so that no layer is narrower than the code.
     """
     width = 128 if n_samples < 20_000 else 256
-    return max(width, n_components), max(width // 2, n_components)
+    return tuple(max(size, n_components) for size in (width, width, width // 2))
 
 
 class Encoder(nn.Module):

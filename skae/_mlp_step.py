@@ -1,0 +1,176 @@
+"""Loss and gradients of a fully connected autoencoder, without autograd.
+
+On small networks autograd's book-keeping, and an optimizer that visits every weight
+matrix, take longer than the arithmetic. Here all parameters lie in one tensor and the
+backward pass is written out. `tests/test_mlp_step.py` holds it to autograd's answer.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+# (gradient of the output, input, output) -> gradient of the input
+_aten = torch.ops.aten
+BACKWARD = {
+    nn.SiLU: lambda grad, x, y: _aten.silu_backward(grad, x),
+    nn.GELU: lambda grad, x, y: _aten.gelu_backward(grad, x),
+    nn.ReLU: lambda grad, x, y: _aten.threshold_backward(grad, x, 0),
+    nn.Tanh: lambda grad, x, y: _aten.tanh_backward(grad, y),
+    nn.Sigmoid: lambda grad, x, y: _aten.sigmoid_backward(grad, y),
+    nn.Identity: lambda grad, x, y: grad,
+}
+
+
+class MLPStep:
+    """Computes the loss of a batch and the gradients of all parameters.
+
+    The parameters of the layers become views of one flat tensor, and their gradients
+    of another, until `release` gives them tensors of their own again.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Sequential
+        Linear layers with an activation between each two, at least two layers each.
+
+    paths : tuple of nn.Linear, default=None
+        Beside the encoder (without bias) and beside the decoder. Each costs no matrix
+        product of its own: the first shares its input with the first layer of the
+        encoder, the second its output with the last layer of the decoder.
+
+    loss : Loss
+
+    Attributes
+    ----------
+    parameters : nn.Parameter of shape (n_parameters,)
+        All parameters, with their gradients in ``parameters.grad``.
+    """
+
+    def __init__(self, encoder, decoder, paths, loss):
+        self.loss = loss
+        self.has_paths = paths is not None
+        self.n_encoder_layers = len(encoder[::2])
+        self.activation = encoder[1]
+        self.activation_backward = BACKWARD[type(encoder[1])]
+        layers = [*encoder[::2], *decoder[::2]]
+        first, last = layers[0], layers[-1]
+        self.n_components = last_width = encoder[-1].out_features
+        n_beside = last_width if self.has_paths else 0
+
+        flat = first.weight.new_zeros(2, _n_parameters(layers, paths))
+        self._flat, self._n_used = flat.detach(), 0
+        self.parameters = nn.Parameter(self._flat[0])
+        self.parameters.grad = self._flat[1]
+        self._placed = []
+
+        self.weights, self.biases = [], []  # of each layer, each with its gradient
+        for layer in layers:
+            n_out, n_in = layer.weight.shape
+            n_out += n_beside if layer is first else 0
+            n_in += n_beside if layer is last else 0
+            self.weights.append(self._carve(n_out, n_in))
+            self.biases.append(self._carve(n_out))
+        for layer, weight, bias in zip(layers, self.weights, self.biases, strict=True):
+            n_out, n_in = layer.weight.shape
+            self._place(layer, "weight", [part[:n_out, :n_in] for part in weight])
+            self._place(layer, "bias", [part[:n_out] for part in bias])
+        if self.has_paths:
+            n_out, n_in = first.out_features, last.in_features
+            beside = [part[n_out:] for part in self.weights[0]]
+            self._place(paths[0], "weight", beside)
+            beside = [part[:, n_in:] for part in self.weights[-1]]
+            self._place(paths[1], "weight", beside)
+            self._path_bias = self._carve(last.out_features)
+            self._place(paths[1], "bias", self._path_bias)
+
+    def _carve(self, *shape):
+        """Return the next piece of the flat parameters and that of the gradients."""
+        start, self._n_used = self._n_used, self._n_used + math.prod(shape)
+        return [flat[start : self._n_used].view(shape) for flat in self._flat]
+
+    def _place(self, layer, name, views):
+        """Make a parameter and its gradient views of the flat tensors."""
+        parameter = getattr(layer, name)
+        value, gradient = views
+        value.copy_(parameter.detach())
+        parameter.data, parameter.grad = value, gradient
+        self._placed.append(parameter)
+
+    def release(self):
+        """Give all parameters tensors of their own."""
+        for parameter in self._placed:
+            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+            parameter.grad = None
+
+    @torch.no_grad()
+    def __call__(self, X, target, sample_weight):
+        """Return the mean loss and the output of a batch; set all gradients."""
+        inputs, sums, code, output = self._forward(X)
+        loss, gradient = self._loss(output, target, sample_weight)
+        self._backward(inputs, sums, code, gradient)
+        return loss, output
+
+    def _forward(self, X):
+        """Return the input of each layer, what it returns, the code and the output."""
+        inputs, sums, x = [], [], X
+        n_layers = len(self.weights)
+        for i in range(n_layers):
+            if i == self.n_encoder_layers:
+                if self.has_paths:
+                    x = x + beside
+                code = x
+            elif i > 0:
+                x = self.activation(x)
+            weight, bias = self.weights[i][0], self.biases[i][0]
+            if self.has_paths and i == n_layers - 1:
+                x = torch.cat([x, code], 1)
+                bias = bias + self._path_bias[0]
+            inputs.append(x)
+            x = torch.addmm(bias, x, weight.t())
+            if self.has_paths and i == 0:
+                n_hidden = len(weight) - self.n_components
+                x, beside = x[:, :n_hidden], x[:, n_hidden:]
+            sums.append(x)
+        return inputs, sums, code, x
+
+    def _loss(self, output, target, sample_weight):
+        """Return the weighted mean loss and its gradient with respect to the output."""
+        losses, gradient = self.loss.with_gradient(output, target)
+        gradient /= len(losses)
+        if sample_weight is not None:
+            losses = losses * sample_weight
+            gradient *= sample_weight[:, None]
+        return losses.mean(), gradient
+
+    def _backward(self, inputs, sums, code, gradient):
+        """Set the gradients of all parameters from that of the output."""
+        last = len(inputs) - 1
+        beside = None
+        for i in range(last, -1, -1):
+            if i == 0 and self.has_paths:
+                gradient = torch.cat([gradient, beside], 1)
+            torch.mm(gradient.t(), inputs[i], out=self.weights[i][1])
+            torch.sum(gradient, 0, out=self.biases[i][1])
+            if i == 0:
+                break
+            x, n_hidden = inputs[i], sums[i - 1].shape[1]
+            gradient = torch.mm(gradient, self.weights[i][0])
+            if i == last and self.has_paths:
+                x, gradient, beside = x[:, :n_hidden], *gradient.split(
+                    [n_hidden, self.n_components], 1
+                )
+                self._path_bias[1].copy_(self.biases[i][1])
+            if i == self.n_encoder_layers:
+                if self.has_paths:
+                    gradient = beside = gradient + beside
+            else:
+                gradient = self.activation_backward(gradient, sums[i - 1], x)
+        if self.has_paths:  # there is no bias beside the first layer
+            self.biases[0][1][sums[0].shape[1] :] = 0
+
+
+def _n_parameters(layers, paths):
+    """Count all parameters, and a bias for the path beside the first layer."""
+    modules = [*layers, *(paths or [])]
+    count = sum(p.numel() for module in modules for p in module.parameters())
+    return count + (paths[0].out_features if paths else 0)
