@@ -83,7 +83,7 @@ class AutoencoderTransformer(
         n_features) in standardised units, and returns one number per sample.
 
     alpha : "auto" or float, default="auto"
-        Weight decay, in [0, inf). "auto" is ``((n_features + 300) / n_samples)**2``,
+        Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
         at least 0.01 and at most 1; in `partial_fit` it is 0.01.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
@@ -206,7 +206,8 @@ class AutoencoderTransformer(
         Held-out loss of each epoch; empty if nothing was held out.
 
     history_ : DataFrame
-        One row per epoch: number, seconds, losses.
+        One row per epoch: number, seconds, losses and, if it was judged, PCA's
+        held-out loss (the same in all rows).
 
     batch_size_ : int
         Rows in a step.
@@ -587,14 +588,17 @@ class AutoencoderTransformer(
 
     @property
     def history_(self):
-        """One row per epoch: number, seconds, losses."""
+        """One row per epoch: number, seconds, losses, and PCA's held-out loss."""
         import pandas as pd
 
         history = pd.DataFrame([dict(epoch) for epoch in self.net_.history])
         columns = ["epoch", "dur", "train_loss"]
         if "valid_loss" in history:
             columns.append("valid_loss")
-        return history.reindex(columns=columns)
+        history = history.reindex(columns=columns)
+        if self.pca_loss_ is not None:
+            history["pca_loss"] = self.pca_loss_
+        return history
 
     # Fit
 

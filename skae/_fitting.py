@@ -451,9 +451,9 @@ def solver_class_and_options(solver):
 
 
 def auto_alpha(n_samples, n_features):
-    """Return ((n_features + 300) / n_samples)**2, between 0.01 and 1.
+    """Return ((n_features + 200) / n_samples)**2, between 0.01 and 1.
 
     Wide tables of few rows are learnt by heart unless the weights are held down.
     """
-    ratio = (n_features + 300) / n_samples
+    ratio = (n_features + 200) / n_samples
     return float(np.clip(ratio**2, LEAST_ALPHA, 1.0))

@@ -246,7 +246,10 @@ class AutoencoderNet(NeuralNet):
             total = total + loss * batch_size
             n_samples += batch_size
             n_batches += 1
-        self.history.record(f"{prefix}_loss", float(total) / n_samples)
+        loss, name = float(total) / n_samples, f"{prefix}_loss"
+        best = min((epoch[name] for epoch in self.history[:-1]), default=np.inf)
+        self.history.record(name, loss)
+        self.history.record(f"{name}_best", loss < best)  # as skorch's scorers do
         self.history.record(f"{prefix}_batch_count", n_batches)
 
     def _has_listener(self, *hooks):
