@@ -247,7 +247,7 @@ class AutoencoderNet(NeuralNet):
             n_samples += batch_size
             n_batches += 1
         loss, name = float(total) / n_samples, f"{prefix}_loss"
-        best = min((epoch[name] for epoch in self.history[:-1]), default=np.inf)
+        best = min((e.get(name, np.inf) for e in self.history[:-1]), default=np.inf)
         self.history.record(name, loss)
         self.history.record(f"{name}_best", loss < best)  # as skorch's scorers do
         self.history.record(f"{prefix}_batch_count", n_batches)
