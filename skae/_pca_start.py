@@ -89,11 +89,10 @@ def _common_scale(rows):
     norm = 0.0
     for x, (_, w) in rows.blocks():
         x = _weighted(x, w)
-        largest = x.abs().max().item()
+        largest = max(abs(extreme.item()) for extreme in x.aminmax())
         if largest > 0:
-            norm = math.hypot(
-                norm, largest * (x / largest).square().sum().sqrt().item()
-            )
+            unit = 1.0 if 1e-100 < largest < 1e100 else largest
+            norm = math.hypot(norm, unit * torch.linalg.vector_norm(x / unit).item())
     scale = norm / math.sqrt(len(rows) * len(rows.mean))
     rounding = 10 * np.finfo(np.float64).eps * np.abs(rows.mean).max()
     return scale if scale > rounding else 1.0
