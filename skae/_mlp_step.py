@@ -54,8 +54,8 @@ class MLPStep:
         self.activation_backward = BACKWARD[type(encoder[1])]
         layers = [*encoder[::2], *decoder[::2]]
         first, last = layers[0], layers[-1]
-        self.n_components = last_width = encoder[-1].out_features
-        n_beside = last_width if self.has_paths else 0
+        self.n_components = encoder[-1].out_features
+        n_beside = self.n_components if self.has_paths else 0
 
         flat = first.weight.new_zeros(2, _n_parameters(layers, paths))
         self._flat, self._n_used = flat.detach(), 0
@@ -105,33 +105,31 @@ class MLPStep:
     @torch.no_grad()
     def __call__(self, X, target, sample_weight):
         """Return the mean loss and the output of a batch; set all gradients."""
-        inputs, sums, code, output = self._forward(X)
-        loss, gradient = self._loss(output, target, sample_weight)
-        self._backward(inputs, sums, code, gradient)
-        return loss, output
+        inputs, sums = self._forward(X)
+        loss, gradient = self._loss(sums[-1], target, sample_weight)
+        self._backward(inputs, sums, gradient)
+        return loss, sums[-1]
 
     def _forward(self, X):
-        """Return the input of each layer, what it returns, the code and the output."""
-        inputs, sums, x = [], [], X
-        n_layers = len(self.weights)
-        for i in range(n_layers):
+        """Return the input of each layer and what it makes of it."""
+        inputs, sums, x, last = [], [], X, len(self.weights) - 1
+        code = beside = None
+        for i, ((weight, _), (bias, _)) in enumerate(
+            zip(self.weights, self.biases, strict=True)
+        ):
             if i == self.n_encoder_layers:
-                if self.has_paths:
-                    x = x + beside
-                code = x
+                code = x = x + beside if self.has_paths else x
             elif i > 0:
                 x = self.activation(x)
-            weight, bias = self.weights[i][0], self.biases[i][0]
-            if self.has_paths and i == n_layers - 1:
-                x = torch.cat([x, code], 1)
-                bias = bias + self._path_bias[0]
+            if i == last and self.has_paths:
+                x, bias = torch.cat([x, code], 1), bias + self._path_bias[0]
             inputs.append(x)
             x = torch.addmm(bias, x, weight.t())
-            if self.has_paths and i == 0:
+            if i == 0 and self.has_paths:
                 n_hidden = len(weight) - self.n_components
                 x, beside = x[:, :n_hidden], x[:, n_hidden:]
             sums.append(x)
-        return inputs, sums, code, x
+        return inputs, sums
 
     def _loss(self, output, target, sample_weight):
         """Return the weighted mean loss and its gradient with respect to the output."""
@@ -142,29 +140,27 @@ class MLPStep:
             gradient *= sample_weight[:, None]
         return losses.mean(), gradient
 
-    def _backward(self, inputs, sums, code, gradient):
+    def _backward(self, inputs, sums, gradient):
         """Set the gradients of all parameters from that of the output."""
-        last = len(inputs) - 1
-        beside = None
+        last, beside = len(inputs) - 1, None
         for i in range(last, -1, -1):
             if i == 0 and self.has_paths:
                 gradient = torch.cat([gradient, beside], 1)
-            torch.mm(gradient.t(), inputs[i], out=self.weights[i][1])
+            weight, weight_gradient = self.weights[i]
+            torch.mm(gradient.t(), inputs[i], out=weight_gradient)
             torch.sum(gradient, 0, out=self.biases[i][1])
             if i == 0:
                 break
+            gradient = torch.mm(gradient, weight)
             x, n_hidden = inputs[i], sums[i - 1].shape[1]
-            gradient = torch.mm(gradient, self.weights[i][0])
             if i == last and self.has_paths:
-                x, gradient, beside = x[:, :n_hidden], *gradient.split(
-                    [n_hidden, self.n_components], 1
-                )
+                gradient, beside = gradient[:, :n_hidden], gradient[:, n_hidden:]
+                x = x[:, :n_hidden]
                 self._path_bias[1].copy_(self.biases[i][1])
-            if i == self.n_encoder_layers:
-                if self.has_paths:
-                    gradient = beside = gradient + beside
-            else:
+            if i != self.n_encoder_layers:
                 gradient = self.activation_backward(gradient, sums[i - 1], x)
+            elif self.has_paths:  # the code, which both paths touch
+                gradient = beside = gradient + beside
         if self.has_paths:  # there is no bias beside the first layer
             self.biases[0][1][sums[0].shape[1] :] = 0
 

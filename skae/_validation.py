@@ -317,7 +317,10 @@ def check_solver(solver, alpha):
             f"solver={solver!r} must be a name or a class of torch.optim, not an "
             "instance or a function: each fit builds its own optimizer."
         )
-    if alpha not in ("auto", 0) and "weight_decay" not in inspect.signature(solver).parameters:
+    if (
+        alpha not in ("auto", 0)
+        and "weight_decay" not in inspect.signature(solver).parameters
+    ):
         raise ValueError(
             f"solver={solver.__name__} has no weight decay, but alpha={alpha!r}. "
             "Set alpha=0, or choose a solver that has it."
