@@ -64,7 +64,7 @@ def of_transform(n_rows, dtype):
 
 
 def of_pickle(n_rows, dtype):
-    fitted = autoencoder().set_params(precision="float32")
+    fitted = autoencoder().set_params(precision="float32", early_stopping=False)
     return len(pickle.dumps(fitted.fit(random_rows(n_rows, 20, dtype))))
 
 

@@ -106,7 +106,7 @@ class MLPStep:
     def __call__(self, X, target, sample_weight):
         """Return the mean loss and the output of a batch; set all gradients."""
         inputs, sums = self._forward(X)
-        loss, gradient = self._loss(sums[-1], target, sample_weight)
+        loss, gradient = self.loss.with_gradient(sums[-1], target, sample_weight)
         self._backward(inputs, sums, gradient)
         return loss, sums[-1]
 
@@ -130,15 +130,6 @@ class MLPStep:
                 x, beside = x[:, :n_hidden], x[:, n_hidden:]
             sums.append(x)
         return inputs, sums
-
-    def _loss(self, output, target, sample_weight):
-        """Return the weighted mean loss and its gradient with respect to the output."""
-        losses, gradient = self.loss.with_gradient(output, target)
-        gradient /= len(losses)
-        if sample_weight is not None:
-            losses = losses * sample_weight
-            gradient *= sample_weight[:, None]
-        return losses.mean(), gradient
 
     def _backward(self, inputs, sums, gradient):
         """Set the gradients of all parameters from that of the output."""

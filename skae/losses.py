@@ -62,16 +62,19 @@ class Loss(BaseEstimator):
         """
         raise NotImplementedError
 
-    def with_gradient(self, output, X):
-        """Return the loss of each sample, and its gradient, a new Tensor like `output`.
+    def with_gradient(self, output, X, sample_weight=None):
+        """Return the weighted mean loss, and its gradient with respect to `output`.
 
         Here it is left to autograd; a loss may write it out, which is faster.
         """
         output = output.detach().requires_grad_()
         with torch.enable_grad():
             losses = self(output, X)
-            (gradient,) = torch.autograd.grad(losses.sum(), output)
-        return losses.detach(), gradient
+            if sample_weight is not None:
+                losses = losses * sample_weight
+            loss = losses.mean()
+            (gradient,) = torch.autograd.grad(loss, output)
+        return loss.detach(), gradient
 
     def inverse_link(self, output):
         """Return the reconstruction, a Tensor, for an output of the same shape."""
@@ -90,10 +93,14 @@ class SquaredError(Loss):
     def __call__(self, output, X):
         return (output - X).square().mean(1)
 
-    def with_gradient(self, output, X):
+    def with_gradient(self, output, X, sample_weight=None):
+        if type(self) is not SquaredError:  # a subclass may change the loss
+            return super().with_gradient(output, X, sample_weight)
         residual = output - X
-        losses = residual.square().mean(1)
-        return losses, residual.mul_(2 / X.shape[1])
+        gradient = residual * (2 / X.numel())
+        if sample_weight is not None:
+            gradient *= sample_weight[:, None]
+        return (gradient * residual).sum() / 2, gradient
 
 
 class AbsoluteError(Loss):

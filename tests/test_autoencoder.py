@@ -53,7 +53,7 @@ def circle(n_samples, seed=0):
 def autoencoder(n_components=2, **parameters):
     """Return an estimator that trains for three epochs, however few the rows."""
     quick = {"early_stopping": False, "max_epochs": 3, "hidden_layer_sizes": (8,)}
-    quick |= {"random_state": 0, **parameters}
+    quick |= {"alpha": 0.01, "learning_rate": 2e-3, "random_state": 0, **parameters}
     return AutoencoderTransformer(n_components, **quick)
 
 
@@ -196,6 +196,22 @@ def test_pca_loss_is_that_of_pca_of_the_training_rows():
     train, valid = X[Spy.train.index], X[Spy.valid.index]
     expected = pca_error(PCA(1).fit(train), valid) / train.var(axis=0).mean()
     assert_allclose(estimator.pca_loss_, expected)
+    assert_allclose(estimator.history_["pca_loss"], [expected] * 3)
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_history_has_the_loss_of_pca_only_where_it_was_judged(init):
+    estimator = autoencoder(1, init=init, early_stopping=True).fit(circle(100))
+    columns = ["epoch", "dur", "train_loss", "valid_loss", "pca_loss"]
+    assert list(estimator.history_.columns) == columns[: 5 if init == "pca" else 4]
+
+
+def test_history_forgets_the_loss_of_pca_where_training_goes_on_unjudged():
+    estimator = autoencoder(1, early_stopping=True).fit(circle(100))
+    history = estimator.partial_fit(circle(100)).history_
+    assert "pca_loss" not in history
+    assert_array_equal(np.isnan(history["valid_loss"]), [False, False, False, True])
 
 
 @pytest.mark.parametrize(
@@ -746,12 +762,15 @@ class Spy(Callback):
             Spy.optimizer = net.optimizer_
 
 
-def test_one_cycle_rises_and_falls_to_zero():
+def test_one_cycle_rises_and_falls_to_zero_along_lines():
     autoencoder(max_epochs=20, batch_size=5, callbacks=[Spy()]).fit(NOISE)
-    assert len(Spy.rates) == 200
-    assert np.argmax(Spy.rates) == pytest.approx(20, abs=1)
-    assert max(Spy.rates) == pytest.approx(0.002, rel=1e-3)
-    assert Spy.rates[-1] < 1e-5
+    rates, top = np.array(Spy.rates), np.argmax(Spy.rates)
+    assert len(rates) == 200
+    assert top == pytest.approx(20, abs=1)
+    assert 0.99 * 0.002 < rates.max() <= 0.002  # the top may lie between two steps
+    assert_allclose(np.diff(rates[:top], 2), 0, atol=1e-12)
+    assert_allclose(np.diff(rates[top:], 2), 0, atol=1e-12)
+    assert 2 * rates[-1] - rates[-2] == pytest.approx(0, abs=1e-8)  # the next step
 
 
 def test_constant_schedule_is_constant():
@@ -850,10 +869,17 @@ def test_epochs_that_gain_less_than_tol_do_not_count(n_iter_no_change):
     assert estimator.fit(NOISE).n_epochs_ == 1 + n_iter_no_change
 
 
-@pytest.mark.parametrize(("max_epochs", "patience"), [(12, 10), (50, 25)])
-def test_auto_patience_is_half_of_the_epochs(max_epochs, patience):
+@pytest.mark.parametrize("max_epochs", [12, 50])
+def test_auto_patience_is_ten_epochs_at_a_constant_learning_rate(max_epochs):
     estimator = autoencoder(tol=1, max_epochs=max_epochs, schedule="constant")
-    assert estimator.fit(NOISE).n_epochs_ == 1 + patience
+    assert estimator.fit(NOISE).n_epochs_ == 1 + 10
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_auto_patience_lasts_for_the_whole_cycle(early_stopping):
+    # No epoch gains its whole loss, so none counts as an improvement.
+    estimator = autoencoder(tol=1, max_epochs=50, early_stopping=early_stopping)
+    assert estimator.fit(NOISE).n_epochs_ == 50
 
 
 def absolute(output, X):

@@ -23,6 +23,7 @@ X = np.column_stack([np.cos(ANGLE), np.sin(ANGLE), np.cos(2 * ANGLE)])
 
 def estimator(**settings):
     defaults = {"n_components": 1, "max_epochs": 6, "random_state": 0}
+    defaults |= {"alpha": 0.01, "learning_rate": 2e-3}
     return AutoencoderTransformer(**defaults | settings)
 
 
@@ -154,7 +155,7 @@ def test_kept_weights_are_those_of_the_best_epoch():
         init="random",
         loss=noting_loss,
         early_stopping=True,
-        learning_rate=0.1,
+        learning_rate=0.02,
         schedule="constant",
         max_epochs=40,
         batch_size=32,
@@ -217,11 +218,12 @@ def test_divergence_leaves_the_previous_fit(method, warm_start):
 
 
 def test_training_goes_on_after_divergence_as_if_nothing_had_happened():
-    expected = estimator(solver="sgd").partial_fit(X).partial_fit(X)
-    found = estimator(solver="sgd").partial_fit(X)
+    settings = {"solver": "sgd", "learning_rate": 2e-3}
+    expected = estimator(**settings).partial_fit(X).partial_fit(X)
+    found = estimator(**settings).partial_fit(X)
     with pytest.raises(ValueError, match="diverged"):
         found.set_params(learning_rate=1e6).partial_fit(X)
-    found.set_params(learning_rate=2e-3).partial_fit(X)
+    found.set_params(**settings).partial_fit(X)
     np.testing.assert_array_equal(found.transform(X), expected.transform(X))
 
 

@@ -11,14 +11,15 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skae import AutoencoderTransformer, _runtime
-from skae._fitting import SOLVERS, Fitting, solver_class_and_options
+from skae._fitting import SOLVERS, Fitting, auto_alpha, solver_class_and_options
 from skae._runtime import RandomStreams
 from skae._training import Rows, auto_batch_size, auto_max_epochs
 from skae.losses import LogLoss, SquaredError
 
 
 def estimator(n_components=1, **settings):
-    return AutoencoderTransformer(n_components, **{"random_state": 0} | settings)
+    short = {"alpha": 0.01, "learning_rate": 2e-3, "random_state": 0}
+    return AutoencoderTransformer(n_components, **short | settings)
 
 
 def fitting(X, seed=0, loss=None, **settings):
@@ -104,13 +105,76 @@ def plan(n_samples, n_features=4, **settings):
 
 @pytest.mark.parametrize("n_samples", [50, 1000, 100_000])
 def test_auto_plan_follows_the_number_of_rows(n_samples):
-    found = plan(n_samples)
+    found = plan(n_samples, alpha="auto")
+    n_batches = int(np.ceil(n_samples / found.batch_size))
+    work = 6 * 16 * n_samples  # per weight and row, six operations
     assert found.batch_size == auto_batch_size(n_samples)
-    assert found.max_epochs == auto_max_epochs(n_samples, found.batch_size)
+    assert found.max_epochs == auto_max_epochs(n_batches, work)
+    assert found.alpha == auto_alpha(n_samples, 4)
 
 
-def test_auto_epochs_follow_a_given_batch_size():
-    assert plan(100_000, batch_size=1000).max_epochs == 30
+@pytest.mark.parametrize(("batch_size", "n_epochs"), [(10, 2), (1000, 18)])
+def test_auto_epochs_follow_a_given_batch_size(batch_size, n_epochs):
+    found = plan(100_000, n_features=100, batch_size=batch_size)
+    assert found.max_epochs == n_epochs
+
+
+@pytest.mark.parametrize(
+    ("n_weights", "n_epochs"), [(16, 100), (2500, 66), (10**4, 18)]
+)
+def test_auto_epochs_are_more_where_the_network_is_small(n_weights, n_epochs):
+    # 1e10 operations, in 6 per weight for each of 10,000 rows
+    assert plan(10_000, round(n_weights**0.5)).max_epochs == n_epochs
+
+
+@pytest.mark.parametrize(
+    ("settings", "patience"),
+    [
+        ({"schedule": "constant"}, 10),
+        ({"schedule": "constant", "max_epochs": 3}, 10),
+        ({"schedule": "one_cycle", "max_epochs": 37}, 37),
+        ({"schedule": "one_cycle", "n_iter_no_change": 4}, 4),
+    ],
+)
+def test_auto_patience_is_ten_or_the_whole_cycle(settings, patience):
+    assert plan(1000, **settings).n_epochs_no_change == patience
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "alpha"),
+    [
+        (1000, 100, 0.09),
+        (1000, 300, 0.25),
+        (5000, 800, 0.04),
+        (2500, 50, 0.01),
+        (10**6, 10, 0.01),
+        (100, 10, 1.0),
+        (300, 100, 1.0),
+        (1, 10**6, 1.0),
+    ],
+)
+def test_auto_alpha_follows_the_shape(n_samples, n_features, alpha):
+    assert auto_alpha(n_samples, n_features) == pytest.approx(alpha)
+
+
+def test_wide_tables_of_few_rows_get_more_decay():
+    by_width = [auto_alpha(1000, n_features) for n_features in (10, 100, 400, 700)]
+    by_length = [auto_alpha(n_samples, 100) for n_samples in (2000, 1000, 500, 350)]
+    for alphas in (by_width, by_length):
+        assert (np.diff(alphas) > 0).all()
+
+
+def test_one_epoch_of_partial_fit_decays_little():
+    # 50 rows tell little of how many there will be.
+    fit = fitting(noise(50), alpha="auto")
+    fit.partial_fit()
+    assert fit.plan.alpha == 0.01
+
+
+def test_rows_that_are_held_out_do_not_count_for_alpha():
+    fit = fitting(circle(400), alpha="auto", max_epochs=1)
+    fit.fit()
+    assert fit.plan.alpha == pytest.approx((203 / 360) ** 2)
 
 
 def test_plan_takes_what_is_given():

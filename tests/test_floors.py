@@ -9,7 +9,15 @@ import skae
 
 FLOORS = [
     ["_runtime"],
-    ["networks", "losses", "_pca_start", "_training", "_callbacks", "_validation", "_mlp_step"],
+    [
+        "networks",
+        "losses",
+        "_pca_start",
+        "_training",
+        "_callbacks",
+        "_validation",
+        "_mlp_step",
+    ],
     ["_fitting"],
     ["_autoencoder"],
     ["__init__"],

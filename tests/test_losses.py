@@ -32,7 +32,8 @@ def value(loss, output, X):
 
 
 def fitted(loss, **parameters):
-    quick = {"early_stopping": False, "max_epochs": 3, "random_state": 0, **parameters}
+    quick = {"early_stopping": False, "max_epochs": 3, "random_state": 0}
+    quick |= {"alpha": 0.01, "learning_rate": 2e-3, **parameters}
     return AutoencoderTransformer(loss=loss, **quick).fit(TRAINING_X)
 
 
@@ -117,6 +118,44 @@ def test_gradient_is_that_of_finite_differences(name):
     assert torch.autograd.gradcheck(
         lambda output: LOSSES[name]()(output, target), output
     )
+
+
+def log_cosh(output, X):
+    return (output - X).cosh().log().mean(1)
+
+
+WITH_GRADIENT = {
+    **{name: loss() for name, loss in LOSSES.items()},
+    "small huber": Huber(delta=0.3),
+    "function": CallableLoss(log_cosh),
+}
+
+
+@pytest.mark.parametrize("loss", WITH_GRADIENT.values(), ids=WITH_GRADIENT)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_with_gradient_agrees_with_autograd(dtype, loss):
+    target = torch.from_numpy(PROBABILITIES).to(dtype)
+    output = torch.from_numpy(OUTPUT).to(dtype).requires_grad_()
+    expected = loss(output, target)
+    expected.sum().backward()
+    with torch.no_grad():  # as a step computes it
+        losses, gradient = loss.with_gradient(output.detach(), target)
+    torch.testing.assert_close(losses, expected.detach())
+    torch.testing.assert_close(gradient, output.grad)
+    assert not losses.requires_grad
+    assert not gradient.requires_grad
+
+
+@pytest.mark.parametrize("loss", WITH_GRADIENT.values(), ids=WITH_GRADIENT)
+def test_gradient_is_a_tensor_of_its_own(loss):
+    # The step scales it in place.
+    output, target = torch.from_numpy(OUTPUT), torch.from_numpy(PROBABILITIES)
+    losses, gradient = loss.with_gradient(output, target)
+    before = losses.clone()
+    gradient.zero_()
+    np.testing.assert_array_equal(output, OUTPUT)
+    np.testing.assert_array_equal(target, PROBABILITIES)
+    assert torch.equal(losses, before)
 
 
 @pytest.mark.parametrize("name", ["squared_error", "absolute_error"])

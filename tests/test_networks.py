@@ -130,11 +130,45 @@ def test_other_seed_gives_other_weights():
     assert not torch.equal(*weights)
 
 
-def test_weights_spread_like_those_of_torch():
+def test_weights_spread_like_those_of_he_et_al():
     ours = MLPAutoencoder(100, 3, (400,), generator=torch.Generator().manual_seed(0))
+    bound = 0.06**0.5  # 6 / 100
     for weight in (ours.encoder[0].weight, ours.encoder[0].bias):
-        assert weight.abs().max() <= 0.1  # 1 / sqrt(100)
-        assert abs(weight.std() - 0.1 / 3**0.5) < 5e-3
+        assert 0.95 * bound < weight.abs().max() <= bound
+        assert abs(weight.std() - 0.02**0.5) < 0.01  # a variance of 2 / n_in
+
+
+def test_weights_are_drawn_as_torch_draws_those_of_he_et_al():
+    generator = torch.Generator().manual_seed(0)
+    expected = torch.empty(8, 10)
+    nn.init.kaiming_uniform_(expected, nonlinearity="relu", generator=generator)
+    assert torch.equal(seeded(hidden_layer_sizes=(8,)).encoder[0].weight, expected)
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_signal_keeps_its_size_through_many_layers(activation):
+    network = seeded(hidden_layer_sizes=(100,) * 6, activation=activation)
+    hidden = network.encoder[:-1](torch.randn(200, 10))
+    assert 0.1 < hidden.std() < 10
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_components", "sizes"),
+    [
+        (10, 2, (128, 128, 64)),
+        (19_999, 64, (128, 128, 64)),
+        (20_000, 2, (256, 256, 128)),
+        (1000, 100, (128, 128, 100)),
+        (1000, 200, (200, 200, 200)),
+        (10**6, 200, (256, 256, 200)),
+    ],
+)
+def test_auto_widths(n_samples, n_components, sizes):
+    assert auto_hidden_layer_sizes(n_samples, n_components) == sizes
+
+
+def test_default_widths_are_those_of_few_rows():
+    assert widths(seeded().encoder) == [10, *auto_hidden_layer_sizes(1000, 3), 3]
 
 
 @pytest.mark.parametrize("n_samples", [10, 1000, 10**6])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from torch import nn
 
 from skae import AutoencoderTransformer
@@ -17,6 +17,7 @@ from skae._runtime import RandomStreams
 from skae._training import (
     INFERENCE_ELEMENTS,
     INFERENCE_ROWS,
+    AutoencoderNet,
     BatchIterator,
     Rows,
     auto_batch_size,
@@ -240,17 +241,42 @@ def test_blocks_are_bounded_in_rows_and_cells(n_features):
 
 @pytest.mark.parametrize(
     ("n_samples", "batch_size"),
-    [(1, 1), (99, 99), (100, 16), (1000, 50), (5120, 256), (10**6, 256)],
+    [
+        (1, 1),
+        (99, 99),
+        (100, 16),
+        (135, 16),
+        (136, 17),
+        (1000, 125),
+        (1024, 128),
+        (20_480, 128),
+        (20_640, 129),
+        (32_000, 200),
+        (81_920, 512),
+        (10**6, 512),
+    ],
 )
 def test_auto_batch_size(n_samples, batch_size):
     assert auto_batch_size(n_samples) == batch_size
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "max_epochs"), [(10, 100), (1000, 100), (38400, 20), (10**7, 5)]
+    ("n_batches", "epoch_work", "max_epochs"),
+    [
+        (8, 1e6, 100),
+        (8, 1e8, 100),
+        (8, 2e8, 50),
+        (8, 5e8, 20),
+        (8, 1e9, 18),
+        (8, 1e15, 18),
+        (1100, 1e15, 18),
+        (2000, 1e15, 10),
+        (19_000, 1e15, 2),
+        (10**7, 1e15, 1),
+    ],
 )
-def test_auto_max_epochs_makes_about_3000_steps(n_samples, max_epochs):
-    assert auto_max_epochs(n_samples, auto_batch_size(n_samples)) == max_epochs
+def test_auto_max_epochs(n_batches, epoch_work, max_epochs):
+    assert auto_max_epochs(n_batches, epoch_work) == max_epochs
 
 
 # Losses of rows
@@ -335,7 +361,9 @@ def test_training_agrees_with_a_loop_written_by_hand(weighted):
     ).fit(X, sample_weight=weight)
 
     (encoder, decoder), weights = plain_network(noting.log.start)
-    optimizer = torch.optim.AdamW(weights, lr=0.01, weight_decay=0.05, eps=1e-7)
+    optimizer = torch.optim.AdamW(
+        weights, lr=0.01, betas=(0.8, 0.9), weight_decay=0.05, eps=1e-7
+    )
     for batch, (target, batch_weight) in noting.log.batches:
         optimizer.zero_grad()
         losses = (decoder(encoder(batch)) - target).square().mean(1)
@@ -365,7 +393,12 @@ def test_one_cycle_follows_torch():
     assert n_steps == 5 * 4
     optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.01, total_steps=n_steps + 1, pct_start=0.1, cycle_momentum=False
+        optimizer,
+        0.01,
+        total_steps=n_steps + 1,
+        pct_start=0.1,
+        anneal_strategy="linear",
+        cycle_momentum=False,
     )
     expected = []
     for _ in range(n_steps):
@@ -469,6 +502,126 @@ def test_history_does_not_grow_with_the_batches(early_stopping):
     fitted = estimator(early_stopping=early_stopping, batch_size=4).fit(X)
     assert len(fitted.net_.history) == 3
     assert all(len(epoch["batches"]) <= 1 for epoch in fitted.net_.history)
+
+
+class EpochEnd(Callback):
+    """Notes the batches that are on record when an epoch ends."""
+
+    def __init__(self):
+        self.log = Log()
+
+    def on_epoch_end(self, net, **kwargs):
+        self.log.batches.append([dict(batch) for batch in net.history[-1, "batches"]])
+
+
+class EpochAndBatchEnd(EpochEnd):
+    def on_batch_end(self, net, **kwargs):
+        pass
+
+
+class EpochEndAndBatchBegin(EpochEnd):
+    def on_batch_begin(self, net, **kwargs):
+        pass
+
+
+SOLVERS = pytest.mark.parametrize(  # with and without autograd
+    "solver", ["adamw", torch.optim.AdamW], ids=["by hand", "autograd"]
+)
+LISTENERS = pytest.mark.parametrize(
+    "listener", [EpochAndBatchEnd, EpochEndAndBatchBegin]
+)
+
+
+@SOLVERS
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_batches_are_not_recorded_where_nobody_listens(early_stopping, solver):
+    noting = EpochEnd()
+    settings = {"early_stopping": early_stopping, "solver": solver}
+    estimator(batch_size=4, callbacks=[noting], **settings).fit(X)
+    assert len(noting.log.batches) == 3
+    assert not any(record for epoch in noting.log.batches for record in epoch)
+
+
+@SOLVERS
+@LISTENERS
+def test_batches_are_recorded_where_a_callback_listens(listener, solver):
+    noting = listener()
+    settings = {"early_stopping": True, "solver": solver, "batch_size": 7}
+    fitted = estimator(callbacks=[noting], **settings).fit(X)
+    for prefix, curve, n_rows in (
+        ("train", fitted.loss_curve_, 45),
+        ("valid", fitted.validation_loss_curve_, 5),
+    ):
+        for records, mean in zip(noting.log.batches, curve, strict=True):
+            found = [record for record in records if f"{prefix}_loss" in record]
+            losses = [record[f"{prefix}_loss"] for record in found]
+            seen = [record[f"{prefix}_batch_size"] for record in found]
+            assert sum(seen) == n_rows
+            assert np.average(losses, weights=seen) == pytest.approx(mean, rel=1e-12)
+
+
+@SOLVERS
+@LISTENERS
+def test_listening_changes_nothing(listener, solver):
+    quiet, heard = (
+        estimator(batch_size=7, solver=solver, callbacks=callbacks).fit(X)
+        for callbacks in (None, [listener()])
+    )
+    np.testing.assert_array_equal(quiet.transform(X), heard.transform(X))
+    assert quiet.loss_curve_ == heard.loss_curve_
+
+
+@pytest.fixture
+def notified(monkeypatch):
+    """Return the list of the events that callbacks are notified of."""
+    events, notify = [], AutoencoderNet.notify
+
+    def counting(net, name, **kwargs):
+        events.append(name)
+        notify(net, name, **kwargs)
+
+    monkeypatch.setattr(AutoencoderNet, "notify", counting)
+    return events
+
+
+def test_callbacks_without_batch_hooks_are_not_notified_of_batches(notified):
+    stopping = EarlyStopping("train_loss", patience=100)
+    settings = {"early_stopping": True, "verbose": 1, "batch_size": 7}
+    estimator(callbacks=[stopping, EpochEnd()], **settings).fit(X)
+    epochs = ["on_epoch_begin", "on_epoch_end"] * 3
+    assert notified == ["on_train_begin", *epochs, "on_train_end"]
+
+
+def test_callback_with_a_batch_hook_is_notified_of_each_batch(notified):
+    estimator(callbacks=[EpochAndBatchEnd()], batch_size=10).fit(X)
+    assert notified.count("on_batch_begin") == notified.count("on_batch_end") == 3 * 5
+
+
+def test_callback_that_wants_gradients_is_notified_of_each_step(notified):
+    clipping = GradientNormClipping(1.0)
+    estimator(callbacks=[clipping], batch_size=10, early_stopping=True).fit(X)
+    assert notified.count("on_grad_computed") == 3 * 5
+    assert "on_batch_end" not in notified
+
+
+@pytest.mark.parametrize("name", ["train_loss", "valid_loss"])
+def test_history_says_which_epochs_were_the_best_so_far(name):
+    settings = {"schedule": "constant", "learning_rate": 0.1, "max_epochs": 20}
+    history = estimator(early_stopping=True, **settings).fit(X).net_.history
+    losses = np.array(history[:, name])
+    expected = [True, *(losses[1:] < np.minimum.accumulate(losses)[:-1])]
+    assert history[:, f"{name}_best"] == expected
+    assert not all(expected)
+
+
+def test_losses_of_the_history_are_numbers_of_python():
+    fitted = estimator(early_stopping=True, batch_size=15).fit(X)
+    epoch = fitted.net_.history[-1]
+    for name in ("train_loss", "valid_loss"):
+        assert type(epoch[name]) is float
+        assert type(epoch[f"{name}_best"]) is bool
+    assert epoch["train_batch_count"] == 3
+    assert epoch["valid_batch_count"] == 1
 
 
 @pytest.mark.parametrize("warm_start", [False, True])

@@ -22,7 +22,8 @@ USES = ["transform", "reconstruct", "reconstruction_error", "score", "score_samp
 def autoencoder(**parameters):
     """Return an estimator that trains for two epochs, however few the rows."""
     quick = {"early_stopping": False, "max_epochs": 2, "hidden_layer_sizes": (8,)}
-    return AutoencoderTransformer(**{**quick, "random_state": 0, **parameters})
+    quick |= {"alpha": 0.01, "learning_rate": 2e-3, "random_state": 0}
+    return AutoencoderTransformer(**quick | parameters)
 
 
 def call(method, bad, good=X):
@@ -695,8 +696,9 @@ def test_solver_without_weight_decay_refuses_alpha():
         autoencoder(solver=torch.optim.LBFGS).fit("no data")
 
 
-def test_solver_without_weight_decay_works_without_alpha():
-    estimator = autoencoder(solver=torch.optim.LBFGS, alpha=0, max_epochs=5).fit(X)
+@pytest.mark.parametrize("alpha", [0, "auto"])
+def test_solver_without_weight_decay_works_without_a_number(alpha):
+    estimator = autoencoder(solver=torch.optim.LBFGS, alpha=alpha, max_epochs=5).fit(X)
     assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
 
 
