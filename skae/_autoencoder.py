@@ -84,7 +84,8 @@ class AutoencoderTransformer(
 
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
-        at least 0.01 and at most 1; in `partial_fit` it is 0.01.
+        at least 0.01 and at most 1, and 0.01 in `partial_fit`; for solvers other than
+        AdamW, where decay works on the gradient, it is 0.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a
@@ -104,7 +105,7 @@ class AutoencoderTransformer(
 
     max_epochs : "auto" or int, default="auto"
         Most passes over the data. "auto" is 18; more, up to 100, while all together
-        take less than 1e10 operations; as many fewer as make at most 20,000 steps.
+        take less than 1e10 operations; fewer where they make more than 20,000 steps.
 
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is smaller than the best so far by

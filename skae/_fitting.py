@@ -11,6 +11,8 @@ from functools import partial
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import ParamMapper
+from torch.optim import AdamW
 
 from skae import _validation as check
 from skae._callbacks import BestEpoch, ProgressLine
@@ -30,14 +32,14 @@ from skae._training import (
     result_dtype,
     sample_losses,
 )
-from skae.networks import NETWORKS, MLPAutoencoder, auto_hidden_layer_sizes
+from skae.networks import NETWORKS, auto_hidden_layer_sizes
 
 logger = logging.getLogger("skae")
 
 # Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).
 ADAM = {"fused": True, "betas": (0.8, 0.9), "eps": 1e-7}
 SOLVERS = {
-    "adamw": (torch.optim.AdamW, ADAM),
+    "adamw": (AdamW, ADAM),
     "adam": (torch.optim.Adam, ADAM),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }
@@ -265,8 +267,7 @@ class Fitting:
             patience = 10 if estimator.schedule == "constant" else max(max_epochs, 1)
         alpha = estimator.alpha
         if alpha == "auto":
-            n_features = self.data.X.shape[1]
-            alpha = LEAST_ALPHA if self.is_partial else auto_alpha(n_train, n_features)
+            alpha = self._auto_alpha(n_train)
         return Plan(
             batch_size=batch_size,
             max_epochs=max_epochs,
@@ -276,6 +277,14 @@ class Fitting:
             device=device,
             n_threads=choose_threads(estimator.n_jobs, step_work),
         )
+
+    def _auto_alpha(self, n_train):
+        """Return the decay by shape, for solvers that decay apart from gradients."""
+        if not issubclass(solver_class_and_options(self.estimator.solver)[0], AdamW):
+            return 0.0
+        if self.is_partial:
+            return LEAST_ALPHA
+        return auto_alpha(n_train, n_features=self.data.X.shape[1])
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
@@ -358,17 +367,20 @@ class Fitting:
 
         Only our own network on a CPU is known well enough, and only our own solvers
         are known to treat each number by itself, so that one flat tensor is the same.
+        A callback that freezes single layers would not reach into it.
         """
         module, paths = self.net.module_, None
         if isinstance(module, PCAStart):
             paths = module.encoder_path, module.decoder_path
             module = module.network
+        callbacks = [np.ravel(c)[-1] for c in self.estimator.callbacks or []]
         suits = (
-            type(module) is MLPAutoencoder
+            self.estimator.network == "mlp"
             and len(module.encoder) > 1
             and self.plan.device.type == "cpu"
             and self.net.precision_ != "mixed"
             and isinstance(self.estimator.solver, str)
+            and not any(isinstance(callback, ParamMapper) for callback in callbacks)
         )
         if not suits:
             return None

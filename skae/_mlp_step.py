@@ -108,6 +108,7 @@ class MLPStep:
         inputs, sums = self._forward(X)
         loss, gradient = self.loss.with_gradient(sums[-1], target, sample_weight)
         self._backward(inputs, sums, gradient)
+        self.parameters.grad = self._flat[1]  # a callback may have taken it away
         return loss, sums[-1]
 
     def _forward(self, X):

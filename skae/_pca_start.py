@@ -14,7 +14,7 @@ from scipy.special import ndtr, stdtrit
 from torch import nn
 
 EXACT_SIZE = 1024  # largest matrix that is decomposed exactly
-WIDE = 256  # features from which products of float32 rows are made in float32
+WIDE = 256  # features from which products of many float32 rows are made in float32
 POWER_ITERATIONS = 10
 STANDARD_ERRORS = 2.0  # of the gain; what a network has to prove in large samples
 
@@ -34,17 +34,22 @@ class LinearStart:
 
     spread : ndarray of shape (n_components,)
         Standard deviation along each axis, in units of `scale`.
+
+    rounding : float
+        Share of the variance that rounding may have cost.
     """
 
     mean: np.ndarray
     scale: float
     components: np.ndarray
     spread: np.ndarray
+    rounding: float = 1e-12
 
     def is_exact(self):
         """Tell whether PCA loses nothing of the rows, and nothing can be learnt."""
         n_features = len(self.mean)  # also the variance of all, in units of the scale
-        return bool(1 - np.square(self.spread).sum() / n_features < 1e-12)
+        lost = 1 - np.square(self.spread).sum() / n_features
+        return bool(lost < self.rounding)
 
     def reconstruct(self, X, units):
         """Return PCA's reconstruction of a batch of the standardised rows `units`."""
@@ -62,7 +67,8 @@ def fit_linear_start(rows, n_components, generator):
     rows = rows.copy(dtype="float64", mean=0.0, scale=1.0, standardized_target=True)
     rows = rows.copy(mean=fit_mean(rows).numpy())
     rows = rows.copy(scale=_common_scale(rows))
-    if rows.X.dtype == np.float32 and len(rows.mean) >= WIDE:
+    n_samples, n_features = len(rows), len(rows.mean)
+    if rows.X.dtype == np.float32 and n_samples > EXACT_SIZE and n_features >= WIDE:
         rows = rows.copy(dtype="float32")
     axes, variances = _principal_axes(rows, n_components, generator)
     n_found, n_features = axes.shape
@@ -70,7 +76,10 @@ def fit_linear_start(rows, n_components, generator):
     spread = np.zeros(n_components)
     components[:n_found] = axes
     spread[:n_found] = np.sqrt(variances)
-    return LinearStart(rows.mean, rows.scale, components, spread)
+    rounding = 1e-12 if rows.X.dtype != np.float32 else 1e-10
+    if rows.dtype == "float32":
+        rounding = 1e-6
+    return LinearStart(rows.mean, rows.scale, components, spread, rounding)
 
 
 def fit_mean(rows):
@@ -135,12 +144,12 @@ def _axes_of_few_rows(rows, n_components):
             )
             for x, (_, w) in rows.blocks()
         ]
-    ).double()
+    )
     variances, vectors = torch.linalg.eigh(gram / len(rows))
     variances, vectors = variances[-n_components:], vectors[:, -n_components:]
     axes, start = 0.0, 0
     for x, (_, w) in rows.blocks():
-        axes = axes + _weighted(x, w).T.double() @ vectors[start : start + len(x)]
+        axes = axes + _weighted(x, w).T @ vectors[start : start + len(x)]
         start += len(x)
     return variances, axes / torch.linalg.vector_norm(axes, dim=0).clamp_min(1e-300)
 

@@ -179,6 +179,12 @@ def test_curved_sheets_are_proven_better_than_pca(make):
     assert error < 0.8 * pca_error(PCA(2).fit(X), fresh)
 
 
+@pytest.mark.parametrize("solver", ["adamw", "adam", "sgd"])
+def test_every_solver_is_proven_by_default(solver):
+    X = make_s_curve(600, random_state=0)[0]
+    assert AutoencoderTransformer(solver=solver, random_state=0).fit(X).proven_ is True
+
+
 def test_noise_gives_pca_of_all_rows():
     X = np.random.default_rng(0).normal(size=(200, 5))
     estimator = AutoencoderTransformer(max_epochs=20, random_state=0).fit(X)

@@ -11,7 +11,13 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    Freezer,
+    LRScheduler,
+)
 from torch import nn
 
 from skae import AutoencoderTransformer
@@ -155,7 +161,7 @@ def test_kept_weights_are_those_of_the_best_epoch():
         init="random",
         loss=noting_loss,
         early_stopping=True,
-        learning_rate=0.02,
+        learning_rate=0.03,
         schedule="constant",
         max_epochs=40,
         batch_size=32,
@@ -418,6 +424,39 @@ def test_callbacks_of_the_user_are_not_changed():
 def test_checkpoint_of_skorch_saves(tmp_path):
     estimator(callbacks=[Checkpoint(dirname=tmp_path)]).fit(X)
     assert (tmp_path / "params.pt").exists()
+
+
+@pytest.mark.parametrize("solver", ["adamw", torch.optim.AdamW])
+@pytest.mark.parametrize("name", ["train_loss_best", "valid_loss_best"])
+def test_checkpoint_of_skorch_saves_the_best_epoch(tmp_path, name, solver):
+    saving = Checkpoint(dirname=tmp_path, monitor=name, f_optimizer=None)
+    settings = {"callbacks": [saving], "solver": solver, "learning_rate": 0.01}
+    fitted = estimator(**settings).fit(X)
+    assert fitted.proven_ is True
+    saved = torch.load(tmp_path / "params.pt")
+    torch.testing.assert_close(saved, fitted.net_.module_.state_dict())
+
+
+def test_rate_on_a_plateau_of_skorch_falls():
+    class Rates(Callback):
+        seen = []
+
+        def on_epoch_end(self, net, **kwargs):
+            self.seen.append(net.optimizer_.param_groups[0]["lr"])
+
+    settings = {"monitor": "train_loss", "patience": 0, "threshold": 0.999}
+    plateau = LRScheduler("ReduceLROnPlateau", factor=0.5, **settings)
+    estimator(schedule="constant", callbacks=[plateau, Rates()], max_epochs=4).fit(X)
+    np.testing.assert_allclose(Rates.seen, 2e-3 * 0.5 ** np.arange(4))
+
+
+@pytest.mark.parametrize("solver", ["adamw", torch.optim.AdamW])
+def test_frozen_parameters_stay_as_they_are(solver):
+    freezer = Freezer("network.*")
+    found = estimator(solver=solver, callbacks=[freezer], alpha=0.5, init="pca").fit(X)
+    network = found.net_.module_.network
+    assert not network.encoder[-1].weight.any()
+    assert not network.decoder[-1].weight.any()
 
 
 def test_callbacks_may_have_names():

@@ -124,38 +124,51 @@ def log_cosh(output, X):
     return (output - X).cosh().log().mean(1)
 
 
+class FirstFeatures(SquaredError):
+    """A user's loss that inherits from one which writes its gradient out."""
+
+    def __call__(self, output, X):
+        return super().__call__(output[:, :2], X[:, :2]) - 1
+
+
 WITH_GRADIENT = {
     **{name: loss() for name, loss in LOSSES.items()},
     "small huber": Huber(delta=0.3),
     "function": CallableLoss(log_cosh),
+    "derived": FirstFeatures(),
 }
+SAMPLE_WEIGHT = np.linspace(0.2, 2, 7)
 
 
 @pytest.mark.parametrize("loss", WITH_GRADIENT.values(), ids=WITH_GRADIENT)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_with_gradient_agrees_with_autograd(dtype, loss):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_with_gradient_agrees_with_autograd(weighted, dtype, loss):
     target = torch.from_numpy(PROBABILITIES).to(dtype)
+    weight = torch.from_numpy(SAMPLE_WEIGHT).to(dtype) if weighted else None
     output = torch.from_numpy(OUTPUT).to(dtype).requires_grad_()
-    expected = loss(output, target)
-    expected.sum().backward()
+    losses = loss(output, target)
+    expected = (losses * weight if weighted else losses).mean()
+    expected.backward()
     with torch.no_grad():  # as a step computes it
-        losses, gradient = loss.with_gradient(output.detach(), target)
-    torch.testing.assert_close(losses, expected.detach())
+        found, gradient = loss.with_gradient(output.detach(), target, weight)
+    torch.testing.assert_close(found, expected.detach())
     torch.testing.assert_close(gradient, output.grad)
-    assert not losses.requires_grad
+    assert not found.requires_grad
     assert not gradient.requires_grad
 
 
 @pytest.mark.parametrize("loss", WITH_GRADIENT.values(), ids=WITH_GRADIENT)
-def test_gradient_is_a_tensor_of_its_own(loss):
-    # The step scales it in place.
-    output, target = torch.from_numpy(OUTPUT), torch.from_numpy(PROBABILITIES)
-    losses, gradient = loss.with_gradient(output, target)
-    before = losses.clone()
+def test_with_gradient_changes_no_argument(loss):
+    arguments = [
+        torch.from_numpy(a.copy()) for a in (OUTPUT, PROBABILITIES, SAMPLE_WEIGHT)
+    ]
+    _, gradient = loss.with_gradient(*arguments)
     gradient.zero_()
-    np.testing.assert_array_equal(output, OUTPUT)
-    np.testing.assert_array_equal(target, PROBABILITIES)
-    assert torch.equal(losses, before)
+    for found, before in zip(
+        arguments, (OUTPUT, PROBABILITIES, SAMPLE_WEIGHT), strict=True
+    ):
+        assert_array_equal(found, before)
 
 
 @pytest.mark.parametrize("name", ["squared_error", "absolute_error"])

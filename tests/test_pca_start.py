@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from numpy.testing import assert_allclose
+from scipy.linalg import subspace_angles
 from scipy.stats import norm, ttest_rel
 from sklearn.decomposition import PCA
 from torch import nn
@@ -195,6 +196,103 @@ def test_float32_data_are_read_in_double_precision(route):
     single = route.astype(np.float32)
     one, other = start_of(single), start_of(single.astype(np.float64))
     np.testing.assert_array_equal(one.components, other.components)
+
+
+# Wide data
+
+WIDE = {
+    "covariance": ((400, 300), 1024),
+    "few_rows": ((120, 400), 1024),
+    "iteration": ((400, 300), 100),
+}
+
+
+@pytest.fixture(params=WIDE)
+def wide(request, monkeypatch):
+    """Return wide data that take one of the ways; the others would raise."""
+    shape, exact_size = WIDE[request.param]
+    monkeypatch.setattr(pca_start, "EXACT_SIZE", exact_size)
+    if request.param != "iteration":
+        monkeypatch.setattr(pca_start, "_axes_by_iteration", None)
+    if request.param != "few_rows":
+        monkeypatch.setattr(pca_start, "_axes_of_few_rows", None)
+    return correlated(*shape)
+
+
+TOLERANCES = pytest.mark.parametrize(
+    ("dtype", "rtol", "angle"), [("float32", 1e-4, 1e-3), ("float64", 1e-9, 1e-7)]
+)
+
+
+def by_svd(X, n_components=5):
+    """Return the variances and axes of a singular value decomposition in float64."""
+    X = X.astype(np.float64)
+    _, values, axes = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    return np.square(values[:n_components]) / len(X), axes[:n_components]
+
+
+@TOLERANCES
+def test_variances_of_wide_data_are_those_of_the_svd(wide, dtype, rtol, angle):
+    data = wide.astype(dtype)
+    found = variances(start_of(data, 5))
+    assert_allclose(found, by_svd(data)[0], rtol=rtol)
+
+
+@TOLERANCES
+@pytest.mark.parametrize("n_components", [1, 3, 5])
+def test_axes_of_wide_data_span_those_of_the_svd(
+    wide, n_components, dtype, rtol, angle
+):
+    data = wide.astype(dtype)
+    components = start_of(data, n_components).components
+    expected = by_svd(data, n_components)[1]
+    assert subspace_angles(components.T, expected.T).max() < angle
+    assert_allclose(components @ components.T, np.eye(n_components), atol=angle)
+
+
+@TOLERANCES
+def test_wide_data_are_rebuilt_as_by_the_svd(wide, dtype, rtol, angle):
+    data = wide.astype(dtype)
+    found, axes = start_of(data, 5), by_svd(data)[1]
+    data = data.astype(np.float64)
+    centred = data - data.mean(axis=0)
+    best = np.square(centred - centred @ axes.T @ axes).sum()
+    error = np.square(data - reconstruction(found, data)).sum()
+    assert best * (1 - 1e-9) <= error < best * (1 + rtol)
+
+
+def test_weighted_wide_data_of_float32_equal_those_of_float64(wide):
+    weight = RNG.random(len(wide)) + 0.1
+    single = wide.astype(np.float32)
+    one, other = (start_of(rows, 5, weight) for rows in (single, single.astype(float)))
+    assert_allclose(one.mean, other.mean, rtol=1e-12)
+    assert one.scale == pytest.approx(other.scale, rel=1e-12)
+    assert_allclose(one.spread, other.spread, rtol=1e-4)
+    assert subspace_angles(one.components.T, other.components.T).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_wide_data_of_float32_with_an_offset_keep_their_axes(wide, kind):
+    single = (wide + 100).astype(np.float32)
+    found = start_of(kind(single), 5)
+    expected, axes = by_svd(single)
+    assert_allclose(variances(found), expected, rtol=1e-4)
+    assert subspace_angles(found.components.T, axes.T).max() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_components_beyond_the_rank_of_wide_data_are_zero(wide, dtype):
+    low = (wide[:, :7] @ RNG.normal(size=(7, wide.shape[1]))).astype(dtype)
+    start = start_of(low, 12)
+    assert (start.spread > 0).sum() == 7
+    assert not start.components[7:].any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_start_of_wide_data_that_loses_nothing_says_so(wide, dtype):
+    low = (wide[:, :7] @ RNG.normal(size=(7, wide.shape[1]))).astype(dtype)
+    assert start_of(low, 7).is_exact()
+    assert not start_of(low, 6).is_exact()
 
 
 def test_mean_of_rows_is_weighted():
