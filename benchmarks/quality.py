@@ -14,8 +14,8 @@ of 5 nearest neighbours on standardised codes. Times are CPU seconds.
 
 Methods: PCA; KernelPCA with a radial kernel, on at most 5000 training rows; a
 tutorial's loop (Adam 1e-3, batches of 128, 20 epochs); MLPRegressor fitted to (X, X);
-PyOD's AutoEncoder with 20 epochs; skae. All networks have the layers 128-64-k-64-128
-(skae: also wider ones for more rows); all else is each one's default. Accuracies are
+PyOD's AutoEncoder with 20 epochs; skae. The peers have the layers 128-64-k-64-128, skae
+its default, a layer of 128 more; all else is each one's default. Accuracies are
 learnt from the first 4000 training rows; --linear adds that of logistic regression.
 
 With --csv each result goes to a file at once, and what stands there is not run again: a

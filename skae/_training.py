@@ -15,7 +15,7 @@ from skorch.helper import predefined_split
 # What `max_epochs="auto"` aims at.
 EPOCHS, MOST_EPOCHS, MOST_STEPS = 18, 100, 20_000
 CHEAP_FIT = 1e10  # operations, about a second in double precision on one core
-INFERENCE_ELEMENTS = 2**20  # most cells of X in a batch where nothing is learnt
+INFERENCE_ELEMENTS = 2**19  # most cells of X in a batch where nothing is learnt
 INFERENCE_ROWS = 4096
 
 
