@@ -137,8 +137,9 @@ class AutoencoderTransformer(
         Where to compute; "auto" takes a GPU if there is one.
 
     n_jobs : int, default=None
-        Threads of torch. None is one for small networks and torch's own setting for
-        large ones; -1 is torch's own setting.
+        Threads of torch. None is one for small networks; for large ones torch's own
+        setting, but (on Linux) not more than there are free cores when the work
+        begins. -1 is torch's own setting.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the previous solution (which PCA of the new rows

@@ -149,8 +149,44 @@ def test_forked_child_keeps_one_thread(monkeypatch):
         (3, 1, 3),
     ],
 )
-def test_threads_follow_the_work_of_a_step_unless_given(n_jobs, step_work, n_threads):
+def test_threads_follow_the_work_of_a_step_unless_given(
+    monkeypatch, n_jobs, step_work, n_threads
+):
+    monkeypatch.setattr(runtime, "count_free_cores", lambda: None)
     assert runtime.choose_threads(n_jobs, step_work) == n_threads
+
+
+@pytest.mark.parametrize("n_free", [1, 2, 64])
+def test_large_steps_take_free_cores_only(monkeypatch, n_free):
+    monkeypatch.setattr(runtime, "count_free_cores", lambda: n_free)
+    found = runtime.choose_threads(None, runtime.THREADED_STEP)
+    assert found == min(n_free, torch.get_num_threads())
+    assert runtime.choose_threads(-1, runtime.THREADED_STEP) is None
+
+
+@pytest.mark.parametrize(
+    ("running", "n_free"), [("1/9", 4), ("3/9", 2), ("9/99", 1), ("0/9", 4)]
+)
+def test_cores_are_free_where_nobody_else_runs(monkeypatch, tmp_path, running, n_free):
+    load = tmp_path / "loadavg"
+    load.write_text(f"0.10 0.20 0.30 {running} 4711\n")
+    monkeypatch.setattr(runtime.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(
+        "builtins.open", lambda path, _open=open, **kw: _open(load, **kw)
+    )
+    assert runtime.count_free_cores() == n_free
+
+
+@pytest.mark.parametrize("text", [None, "", "0.1 0.2 0.3 x/9 1"])
+def test_unknown_load_leaves_the_setting_of_torch(monkeypatch, tmp_path, text):
+    load = tmp_path / "loadavg"
+    if text is not None:
+        load.write_text(text)
+    monkeypatch.setattr(
+        "builtins.open", lambda path, _open=open, **kw: _open(load, **kw)
+    )
+    assert runtime.count_free_cores() is None
+    assert runtime.choose_threads(None, runtime.THREADED_STEP) is None
 
 
 SMALL = {"step_work": 1e3, "fit_work": runtime.SMALL_FIT / 2}
