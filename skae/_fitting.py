@@ -373,7 +373,10 @@ class Fitting:
         if isinstance(module, PCAStart):
             paths = module.encoder_path, module.decoder_path
             module = module.network
-        callbacks = [np.ravel(c)[-1] for c in self.estimator.callbacks or []]
+        callbacks = [
+            callback[-1] if isinstance(callback, tuple) else callback
+            for callback in self.estimator.callbacks or []
+        ]
         suits = (
             self.estimator.network == "mlp"
             and len(module.encoder) > 1
