@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from _common import find, parser, progress, report, timed, use_one_thread
-from _methods import applied, layers, pca, tutorial_loop
+from _methods import METHODS, applied, layers, pca, tutorial_loop, warmed_up
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
@@ -55,12 +55,6 @@ def tutorial(train, size, epochs):
     encoder, decoder = layers(n_features, WIDTH, size), layers(size, WIDTH, n_features)
     network = nn.Sequential(encoder, decoder, nn.Sigmoid())
     return applied(tutorial_loop(network, train, epochs))
-
-
-def warm_up(X, size):
-    """Import what the first fits of a process import, before time counts."""
-    tutorial(X, size, 1)
-    AutoencoderTransformer(size, max_epochs=1).fit(X)
 
 
 def results(train, test, size, epochs):
@@ -104,7 +98,7 @@ def main():
     options = found.parse_args()
     use_one_thread()
     train, test, size = load(options.data)
-    warm_up(train[:200], size)
+    warmed_up({name: METHODS[name] for name in ("pca", "tutorial", "skae")})
     table = pd.DataFrame(results(train, test, size, options.epochs))
     seconds, error = table["CPU seconds"], table["test error"]
     table.insert(3, "share of the tutorial", seconds / seconds[1])

@@ -264,7 +264,7 @@ class Fitting:
         )
         patience = estimator.n_iter_no_change
         if patience == "auto":  # of little use before the learning rate has come down
-            patience = 10 if estimator.schedule == "constant" else max(max_epochs, 1)
+            patience = 10 if estimator.schedule == "constant" else max_epochs
         alpha = estimator.alpha
         if alpha == "auto":
             alpha = self._auto_alpha(n_train)
@@ -373,10 +373,7 @@ class Fitting:
         if isinstance(module, PCAStart):
             paths = module.encoder_path, module.decoder_path
             module = module.network
-        callbacks = [
-            callback[-1] if isinstance(callback, tuple) else callback
-            for callback in self.estimator.callbacks or []
-        ]
+        callbacks = map(check.unnamed, self.estimator.callbacks or [])
         suits = (
             self.estimator.network == "mlp"
             and len(module.encoder) > 1

@@ -57,8 +57,8 @@ class MLPStep:
         self.n_components = encoder[-1].out_features
         n_beside = self.n_components if self.has_paths else 0
 
-        flat = first.weight.new_zeros(2, _n_parameters(layers, paths))
-        self._flat, self._n_used = flat.detach(), 0
+        self._flat = first.weight.new_zeros(2, _n_parameters(layers, paths))
+        self._n_used = 0
         self.parameters = nn.Parameter(self._flat[0])
         self.parameters.grad = self._flat[1]
         self._placed = []

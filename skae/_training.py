@@ -173,6 +173,7 @@ class AutoencoderNet(NeuralNet):
     schedule_ = None
     scheduler_ = None
     step_ = None
+    announces_gradients_ = False
     optimizer_state_ = None
     lends_stream_ = False
     stops_ = False
@@ -279,7 +280,7 @@ class AutoencoderNet(NeuralNet):
     def _train_step_by_hand(self, batch):
         X, (target, sample_weight) = batch
         loss, output = self.step_(X, target, sample_weight)
-        if self._has_listener("on_grad_computed"):
+        if self.announces_gradients_:
             named = list(self.get_all_learnable_params())
             self.notify(
                 "on_grad_computed", named_parameters=named, batch=batch, training=True
@@ -297,6 +298,7 @@ class AutoencoderNet(NeuralNet):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         super().on_train_begin(net, X=X, y=y, **kwargs)
+        self.announces_gradients_ = self._has_listener("on_grad_computed")
         self.stops_ = self.interrupted_ = False
         self.n_epochs_finished_ = len(self.history)
         with self._current_init_context("optimizer"):

@@ -44,6 +44,17 @@ def reconstruction(start, X):
 
 # The three ways to the axes
 
+
+def data_for(route, shape, exact_size, monkeypatch):
+    """Return data that take one of the ways; the others would raise."""
+    monkeypatch.setattr(pca_start, "EXACT_SIZE", exact_size)
+    if route != "iteration":
+        monkeypatch.setattr(pca_start, "_axes_by_iteration", None)
+    if route != "few_rows":
+        monkeypatch.setattr(pca_start, "_axes_of_few_rows", None)
+    return correlated(*shape)
+
+
 ROUTES = {
     "covariance": ((60, 8), 1024),
     "few_rows": ((8, 20), 1024),
@@ -53,14 +64,7 @@ ROUTES = {
 
 @pytest.fixture(params=ROUTES)
 def route(request, monkeypatch):
-    """Return data that take one of the ways; the others would raise."""
-    shape, exact_size = ROUTES[request.param]
-    monkeypatch.setattr(pca_start, "EXACT_SIZE", exact_size)
-    if request.param != "iteration":
-        monkeypatch.setattr(pca_start, "_axes_by_iteration", None)
-    if request.param != "few_rows":
-        monkeypatch.setattr(pca_start, "_axes_of_few_rows", None)
-    return correlated(*shape)
+    return data_for(request.param, *ROUTES[request.param], monkeypatch)
 
 
 def test_axes_are_those_of_pca(route):
@@ -209,14 +213,7 @@ WIDE = {
 
 @pytest.fixture(params=WIDE)
 def wide(request, monkeypatch):
-    """Return wide data that take one of the ways; the others would raise."""
-    shape, exact_size = WIDE[request.param]
-    monkeypatch.setattr(pca_start, "EXACT_SIZE", exact_size)
-    if request.param != "iteration":
-        monkeypatch.setattr(pca_start, "_axes_by_iteration", None)
-    if request.param != "few_rows":
-        monkeypatch.setattr(pca_start, "_axes_of_few_rows", None)
-    return correlated(*shape)
+    return data_for(request.param, *WIDE[request.param], monkeypatch)
 
 
 TOLERANCES = pytest.mark.parametrize(
