@@ -17,14 +17,16 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _validation as check
 from skae._callbacks import SklearnCallbacks
 from skae._fitting import SOLVERS, Fitting, solver_class_and_options
+from skae._images import full_range, read_image_form
 from skae._pca_start import fit_mean
 from skae._runtime import (
     RandomStreams,
     choose_threads,
+    count_products,
     inference_modes,
     torch_threads,
 )
-from skae._training import Rows, result_dtype
+from skae._training import Rows
 from skae._validation import (
     CallbackSupportMixin,
     Interval,
@@ -273,7 +275,9 @@ class AutoencoderTransformer(
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "network": [StrOptions(set(NETWORKS)), callable],
+        "network": [StrOptions({"auto", *NETWORKS}), callable],
+        "image_shape": [tuple, list, None],
+        "channel_order": [StrOptions({"auto", "first", "last"})],
         "hidden_layer_sizes": [tuple, list, StrOptions({"auto"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "init": [StrOptions({"pca", "random"})],
@@ -314,7 +318,9 @@ class AutoencoderTransformer(
         self,
         n_components=2,
         *,
-        network="mlp",
+        network="auto",
+        image_shape=None,
+        channel_order="auto",
         hidden_layer_sizes="auto",
         activation="silu",
         init="pca",
@@ -339,6 +345,8 @@ class AutoencoderTransformer(
     ):
         self.n_components = n_components
         self.network = network
+        self.image_shape = image_shape
+        self.channel_order = channel_order
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
@@ -455,7 +463,7 @@ class AutoencoderTransformer(
         code *= self.scale_
         return code
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X, *, as_float=False):
         """Decode codes.
 
         Parameters
@@ -463,17 +471,26 @@ class AutoencoderTransformer(
         X : array-like of shape (n_samples, n_components)
             Codes, as `transform` returns them.
 
+        as_float : bool, default=False
+            Whether images come in the dtype of the codes instead of that which `fit`
+            saw: not rounded or clipped, white being 1 where `fit` saw a dtype of
+            pixels.
+
         Returns
         -------
-        X_hat : ndarray of shape (n_samples, n_features)
-            Reconstructions in the space of the data, in the dtype of X.
+        X_hat : ndarray of shape (n_samples, n_features), or that of the images
+            Reconstructions in the space of the data. Rows have the dtype of the codes,
+            images the shape and the dtype that `fit` saw.
         """
         check_is_fitted(self)
         code = check.check_code(self, X)
-        rows = Rows(code, scale=self.scale_, dtype=result_dtype(code))
-        return self._reconstruct(lambda module, code: module.decode(code), rows)
+        rows = Rows(code, scale=self.scale_)
+        rows = rows.copy(dtype=rows.result_dtype())
+        return self._reconstruct(
+            lambda module, code: module.decode(code), rows, as_float
+        )
 
-    def reconstruct(self, X):
+    def reconstruct(self, X, *, as_float=False):
         """Encode and decode X.
 
         Parameters
@@ -481,12 +498,15 @@ class AutoencoderTransformer(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data; zero rows are allowed.
 
+        as_float : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
-        X_hat : ndarray of shape (n_samples, n_features)
+        X_hat : ndarray of shape (n_samples, n_features), or that of the images
             What ``inverse_transform(transform(X))`` returns.
         """
-        return self._reconstruct(_output, self._check_rows(X))
+        return self._reconstruct(_output, self._check_rows(X), as_float)
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Return the squared error of the reconstruction, whatever the loss.
@@ -501,17 +521,18 @@ class AutoencoderTransformer(
 
         Returns
         -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            In squared units of the data; lower is better.
+        error : ndarray of shape (n_samples,) or of the shape of X
+            In squared units of the data (where `fit` saw a dtype of pixels, white is
+            1); lower is better. With `per_feature`, images give heat maps.
         """
         rows = self._check_rows(X)
-        error = np.empty((len(rows), self.n_features_in_) if per_feature else len(rows))
+        shape = (len(rows), *self._row_shape()) if per_feature else len(rows)
 
         def squared(module, x, target):
             square = self._residual(module, x, target).square()
             return square if per_feature else square.mean(1)
 
-        return self._map(squared, rows, out=error) * self.scale_**2
+        return self._map(squared, rows, out=np.empty(shape)) * self.scale_**2
 
     def score_samples(self, X):
         """Return minus the loss of each row: the higher, the better it is rebuilt.
@@ -561,7 +582,7 @@ class AutoencoderTransformer(
         """
         rows = self._check_rows(X, min_samples=1)
         weight = check.check_weight(sample_weight, rows.X)
-        mean = fit_mean(Rows(rows.X, weight, mean=rows.mean, scale=rows.scale))
+        mean = fit_mean(rows.copy(sample_weight=weight, dtype="float64"))
 
         def squares(module, x, target):
             error = self._residual(module, x, target).square().sum(1)
@@ -586,7 +607,7 @@ class AutoencoderTransformer(
     def decoder_(self):
         """A copy of the decoder as a torch module: code in, data out."""
         module, loss = copy.deepcopy(self.net_.module_), self.net_.criterion_
-        return Decoder(module, *self._standardization(), loss).eval()
+        return Decoder(module, *self._standardization(), loss, self._row_shape()).eval()
 
     @property
     def history_(self):
@@ -631,21 +652,35 @@ class AutoencoderTransformer(
         check.check_callbacks(self.callbacks)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
+        check.check_image_shape(self.image_shape)
+        form = None if reset else self._form
         X, sample_weight = check.check_training_input(
-            self, X, sample_weight, reset=reset
+            self, X, sample_weight, reset=reset, form=form
         )
         if reset:
-            check.check_n_components(self.n_components, X.shape[1])
+            form = read_image_form(X, self.image_shape, self.channel_order)
+            check.check_form_suits(form, self.network, self.channel_order)
+            check.check_n_components(self.n_components, self.n_features_in_)
         else:
             check.check_same_structure(self, self._structure)
         loss = self._loss()
-        check.check_loss_result(loss, X.shape[1])
-        check.check_target_range(X, loss, self.loss)
-        data = Rows(X, sample_weight, standardized_target=loss.standardized)
+        check.check_loss_result(loss, self.n_features_in_)
+        data = self._rows(X, form, sample_weight, standardized=loss.standardized)
+        check.check_target_range(X, loss, self.loss, data.full_range)
+        if form is not None and not reset:
+            check.check_image_values(X, form)
         report = None
         if hasattr(self, "_init_callback_context"):
             report = SklearnCallbacks(self, data)
-        return Fitting(self, data, loss, self._random_streams(reset), report)
+        return Fitting(self, data, loss, self._random_streams(reset), form, report)
+
+    @staticmethod
+    def _rows(X, form, sample_weight, *, standardized):
+        """Return X as rows that are not standardised yet."""
+        white = None if form is None else full_range(X.dtype)
+        return Rows(
+            X, sample_weight, full_range=white, standardized_target=standardized
+        )
 
     def _loss(self):
         if isinstance(self.loss, str):
@@ -671,45 +706,62 @@ class AutoencoderTransformer(
     def _check_rows(self, X, *, min_samples=0):
         """Return X as rows for the fitted net."""
         check_is_fitted(self)
-        X = check.check_input(self, X, reset=False, min_samples=min_samples)
-        return Rows(
-            X,
-            mean=self.mean_,
-            scale=self.scale_,
-            dtype=result_dtype(X),
-            standardized_target=self.net_.criterion_.standardized,
+        X = check.check_input(
+            self, X, reset=False, form=self._form, min_samples=min_samples
+        )
+        if self._form is not None:
+            check.check_image_values(X, self._form)
+        standardized = self.net_.criterion_.standardized
+        rows = self._rows(X, self._form, None, standardized=standardized)
+        return rows.copy(
+            mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype()
         )
 
-    def _map(self, function, rows, out):
-        """Write ``function(module, X, target)`` of each batch of rows into `out`."""
+    def _map(self, function, rows, out, finish=lambda result: result):
+        """Write ``function(module, X, target)`` of each batch of rows into `out`.
+
+        `finish` turns the array of a batch into what is written.
+        """
         net, module = self.net_, self.net_.module_
         if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
             module = copy.deepcopy(module).double()  # exact whatever the batch
         else:
             rows = rows.copy(dtype=net.dtype())
         blocks = rows.blocks(width=self.n_features_in_)
-        n_weights = sum(weight.numel() for weight in module.parameters())
-        n_threads = choose_threads(self.n_jobs, 2 * n_weights * blocks.batch_size)
+        work = 2 * count_products(module) * blocks.batch_size
+        n_threads = choose_threads(self.n_jobs, work)
         start = 0
         with inference_modes(), torch_threads(n_threads):
             for x, (target, _) in blocks:
                 result = function(module, x.to(net.device), target.to(net.device))
-                out[start : start + len(x)] = result.cpu().numpy()
+                part = out[start : start + len(x)]
+                part[:] = finish(result.cpu().numpy()).reshape(part.shape)
                 start += len(x)
         return out
 
-    def _reconstruct(self, function, rows):
+    def _reconstruct(self, function, rows, as_float):
         """Return the output that `function` computes, in data space."""
-        loss = self.net_.criterion_
-        X_hat = self._map(
+        loss, dtype = self.net_.criterion_, np.dtype(rows.dtype)
+        mean = self.mean_.astype(dtype)
+        restores = self._form is not None and not as_float
+
+        def finish(X_hat):
+            X_hat = X_hat.astype(dtype, copy=False)
+            if loss.standardized:
+                X_hat = X_hat * dtype.type(self.scale_) + mean
+            return self._form.restore(X_hat) if restores else X_hat
+
+        shape = len(rows), *self._row_shape()
+        return self._map(
             lambda module, x, target: loss.inverse_link(function(module, x)),
             rows,
-            out=np.empty((len(rows), self.n_features_in_), rows.dtype),
+            out=np.empty(shape, self._form.dtype if restores else dtype),
+            finish=finish,
         )
-        if loss.standardized:
-            X_hat *= self.scale_
-            X_hat += self.mean_.astype(X_hat.dtype)
-        return X_hat
+
+    def _row_shape(self):
+        """Return the shape of a row of the X that `fit` saw."""
+        return (self.n_features_in_,) if self._form is None else self._form.row_shape
 
     def _residual(self, module, x, target):
         """Return reconstruction minus data, in standardised units."""
@@ -736,6 +788,7 @@ class AutoencoderTransformer(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

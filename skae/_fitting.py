@@ -22,6 +22,7 @@ from skae._runtime import (
     choose_device,
     choose_precision,
     choose_threads,
+    count_products,
     torch_threads,
     training_modes,
 )
@@ -29,10 +30,9 @@ from skae._training import (
     AutoencoderNet,
     auto_batch_size,
     auto_max_epochs,
-    result_dtype,
     sample_losses,
 )
-from skae.networks import NETWORKS, auto_hidden_layer_sizes
+from skae.networks import NETWORKS, auto_channels, auto_hidden_layer_sizes
 
 logger = logging.getLogger("skae")
 
@@ -50,6 +50,8 @@ MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a war
 SHAPING = (
     "n_components",
     "network",
+    "image_shape",
+    "channel_order",
     "hidden_layer_sizes",
     "activation",
     "init",
@@ -87,6 +89,9 @@ class Fitting:
 
     streams : RandomStreams
 
+    form : ImageForm, default=None
+        What the rows look like if they are images.
+
     report : SklearnCallbacks, default=None
         Told of the fit and of every epoch.
 
@@ -120,11 +125,12 @@ class Fitting:
     interrupted = False
     is_partial = False
 
-    def __init__(self, estimator, data, loss, streams, report=None):
+    def __init__(self, estimator, data, loss, streams, form=None, report=None):
         self.estimator = estimator
         self.data = data
         self.loss = loss
         self.streams = streams
+        self.form = form
         self.report = report
 
     def fit(self, previous=None):
@@ -162,6 +168,9 @@ class Fitting:
         continues = self.is_partial or self.estimator.warm_start
         return {
             "_streams": self.streams if continues else None,
+            "_form": self.form,
+            "image_shape_": self.form and self.form.image_shape,
+            "channel_order_": self.form and self.form.channel_order,
             "_structure": {name: getattr(self.estimator, name) for name in SHAPING},
             "net_": self.net,
             "n_components_": len(self.start.components),
@@ -224,24 +233,46 @@ class Fitting:
 
     def _network(self):
         """Return a new network."""
-        estimator = self.estimator
-        n_samples, (_, n_features) = len(self.data), self.data.X.shape
-        n_components, network = int(estimator.n_components), estimator.network
-        if isinstance(network, str):
-            sizes = estimator.hidden_layer_sizes
-            if sizes == "auto":
-                sizes = auto_hidden_layer_sizes(n_samples, n_components)
+        estimator, network = self.estimator, self._network_name()
+        n_features, n_components = self.data.n_features, int(estimator.n_components)
+        if network is not None:
             return NETWORKS[network](
                 n_features,
                 n_components,
-                hidden_layer_sizes=tuple(sizes),
                 activation=estimator.activation,
                 generator=self.streams.init,
+                **self._sizes(network),
             )
+        network = estimator.network
         with self.streams.lent():
             network = network(n_features=n_features, n_components=n_components)
         check.check_built_network(network, n_features, n_components)
         return network
+
+    def _network_name(self):
+        """Return the name of one of our networks, or None for one of the user's."""
+        network = self.estimator.network
+        if network == "auto":
+            return "mlp" if self.form is None else "conv"
+        return network if isinstance(network, str) else None
+
+    def _sizes(self, network):
+        """Return what shapes one of our networks, as arguments of its class."""
+        sizes = self.estimator.hidden_layer_sizes
+        if network == "mlp":
+            if sizes == "auto":
+                n_components = int(self.estimator.n_components)
+                sizes = auto_hidden_layer_sizes(len(self.data), n_components)
+            return {"hidden_layer_sizes": tuple(sizes)}
+        form = self.form
+        if sizes == "auto":
+            sizes = auto_channels(form.size)
+        return {
+            "hidden_layer_sizes": tuple(sizes),
+            "size": form.size,
+            "n_channels": form.n_channels,
+            "channels_last": form.channel_order == "last",
+        }
 
     def _plan(self, network, n_train, max_epochs):
         """Decide what depends on the size of the network and of the data."""
@@ -249,15 +280,14 @@ class Fitting:
         batch_size = estimator.batch_size
         if batch_size == "auto":
             batch_size = auto_batch_size(n_train)
-        n_weights = sum(weight.numel() for weight in network.parameters())
-        row_work = 6 * max(n_weights, 1)  # forward 2, backward 4
+        row_work = 6 * max(count_products(network), 1)  # forward 2, backward 4
         step_work = row_work * min(batch_size, n_train)
         if max_epochs == "auto":
             n_batches = -(-n_train // batch_size)
             max_epochs = auto_max_epochs(n_batches, row_work * n_train)
         precision = choose_precision(
             estimator.precision,
-            result_dtype(self.data.X),
+            self.data.result_dtype(),
             step_work=step_work,
             fit_work=row_work * n_train * max_epochs,
             device=device,
@@ -284,7 +314,7 @@ class Fitting:
             return 0.0
         if self.is_partial:
             return LEAST_ALPHA
-        return auto_alpha(n_train, n_features=self.data.X.shape[1])
+        return auto_alpha(n_train, n_features=self.data.n_features)
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
@@ -375,7 +405,7 @@ class Fitting:
             module = module.network
         callbacks = map(check.unnamed, self.estimator.callbacks or [])
         suits = (
-            self.estimator.network == "mlp"
+            self._network_name() == "mlp"
             and len(module.encoder) > 1
             and self.plan.device.type == "cpu"
             and self.net.precision_ != "mixed"

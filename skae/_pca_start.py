@@ -68,7 +68,8 @@ def fit_linear_start(rows, n_components, generator):
     rows = rows.copy(mean=fit_mean(rows).numpy())
     rows = rows.copy(scale=_common_scale(rows))
     n_samples, n_features = len(rows), len(rows.mean)
-    if rows.X.dtype == np.float32 and n_samples > EXACT_SIZE and n_features >= WIDE:
+    is_single = rows.result_dtype() == "float32"
+    if is_single and n_samples > EXACT_SIZE and n_features >= WIDE:
         rows = rows.copy(dtype="float32")
     axes, variances = _principal_axes(rows, n_components, generator)
     n_found, n_features = axes.shape

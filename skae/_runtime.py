@@ -109,6 +109,18 @@ def choose_threads(n_jobs, step_work):
     return n_free and min(n_free, torch.get_num_threads())
 
 
+def count_products(network):
+    """Return the number of multiplications in encoding and decoding one row.
+
+    Each weight counts once, or as often as its layer says (`n_positions`).
+    """
+    return sum(
+        weight.numel() * getattr(layer, "n_positions", 1)
+        for layer in network.modules()
+        for weight in layer.parameters(recurse=False)
+    )
+
+
 def count_free_cores():
     """Return how many cores nobody else uses now, at least one; None if unknown.
 

@@ -36,10 +36,11 @@ class Rows(torch.utils.data.Dataset):
     """Some rows of X, centred, scaled and cast one batch at a time.
 
     X itself (an array, a memory map or a CSR matrix of any real dtype) is never copied.
+    An image becomes a flat row.
 
     Parameters
     ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features) or (n_samples, ...)
 
     sample_weight : ndarray of shape (n_samples,), default=None
         Scaled so that their mean over the chosen rows is one.
@@ -47,9 +48,12 @@ class Rows(torch.utils.data.Dataset):
     index : ndarray of int, default=None
         Which rows of X; None is all.
 
+    full_range : int, default=None
+        What to divide X by first: the value of a white pixel. None divides by nothing.
+
     mean : float or ndarray of shape (n_features,), default=0.0
     scale : float, default=1.0
-        A batch holds ``(X - mean) / scale``.
+        A batch holds ``(X / full_range - mean) / scale``.
 
     dtype : {"float32", "float64"}, default="float64"
         The dtype of the batches.
@@ -64,13 +68,16 @@ class Rows(torch.utils.data.Dataset):
         sample_weight=None,
         *,
         index=None,
+        full_range=None,
         mean=0.0,
         scale=1.0,
         dtype="float64",
         standardized_target=True,
     ):
         self.X = X
+        self.n_features = math.prod(X.shape[1:])
         self.index = index
+        self.full_range = full_range
         self.mean = mean
         self.scale = scale
         self.dtype = dtype
@@ -80,14 +87,24 @@ class Rows(torch.utils.data.Dataset):
             sample_weight = sample_weight / chosen.mean()
         self.sample_weight = sample_weight
         # Subtract in the precision of X: beside a large mean float32 sees nothing.
-        self._exact = result_dtype(X) if dtype == "float32" else "float64"
-        self._exact_mean = np.asarray(mean, self._exact)
+        self._exact = self.result_dtype() if dtype == "float32" else "float64"
+        unit = full_range or 1
+        self._offset = np.asarray(np.multiply(mean, unit), self._exact)
+        self._divisor = scale * unit
 
     def copy(self, **changes):
         """Return these rows with some of the constructor's arguments changed."""
-        names = ("index", "mean", "scale", "dtype", "standardized_target")
+        names = (
+            "sample_weight",
+            "index",
+            "full_range",
+            "mean",
+            "scale",
+            "dtype",
+            "standardized_target",
+        )
         arguments = {name: getattr(self, name) for name in names} | changes
-        return Rows(self.X, self.sample_weight, **arguments)
+        return Rows(self.X, **arguments)
 
     def __len__(self):
         return self.X.shape[0] if self.index is None else len(self.index)
@@ -99,20 +116,30 @@ class Rows(torch.utils.data.Dataset):
         raw = self.X[rows]
         if sp.issparse(raw):
             raw = raw.toarray()
+        raw = raw.reshape(len(raw), self.n_features)
         X = np.empty(raw.shape, self._exact)
-        np.subtract(raw, self._exact_mean, out=X, dtype=self._exact, casting="unsafe")
-        np.divide(X, self.scale, out=X)
+        np.subtract(raw, self._offset, out=X, dtype=self._exact, casting="unsafe")
+        np.divide(X, self._divisor, out=X)
         X = torch.from_numpy(X.astype(self.dtype, copy=False))
-        if self.standardized_target:
-            target = X
-        else:
-            target = torch.from_numpy(raw.astype(self.dtype))
+        target = X
+        if not self.standardized_target:
+            raw = raw.astype(self.dtype)
+            raw = raw if self.full_range is None else raw / self.full_range
+            target = torch.from_numpy(raw)
         if self.sample_weight is None:
             return X, (target, None)
         return X, (
             target,
             torch.from_numpy(self.sample_weight[rows].astype(self.dtype)),
         )
+
+    def result_dtype(self):
+        """Return the dtype of what is computed from these rows.
+
+        That of X if it is float32 or float64; float32 for pixels, else "float64".
+        """
+        is_single = self.X.dtype.type is np.float32 or self.full_range is not None
+        return "float32" if is_single else "float64"
 
     def weights(self):
         """Return the weights of these rows, or None."""
@@ -130,7 +157,7 @@ class Rows(torch.utils.data.Dataset):
 
         `width` counts the columns of what is computed, if more than those of X.
         """
-        n_rows = min(INFERENCE_ELEMENTS // max(self.X.shape[1], width), INFERENCE_ROWS)
+        n_rows = min(INFERENCE_ELEMENTS // max(self.n_features, width), INFERENCE_ROWS)
         return BatchIterator(self, max(1, n_rows))
 
 
@@ -430,11 +457,6 @@ def _is_request_to_stop(error):
 
 class StopTraining(KeyboardInterrupt):
     """Ends training, in the way that skorch understands."""
-
-
-def result_dtype(X):
-    """Return the dtype of what is computed from X: its own or "float64"."""
-    return "float32" if X.dtype.type is np.float32 else "float64"
 
 
 def auto_batch_size(n_samples):

@@ -4,6 +4,7 @@ Also the only file that imports private names of scikit-learn.
 """
 
 import inspect
+import math
 import warnings
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.callbacks import Callback
 from torch import nn
 
+from skae._images import full_range
 from skae._runtime import available_devices
 
 try:
@@ -38,6 +40,9 @@ __all__ = [
     "check_converged",
     "check_device",
     "check_hidden_layer_sizes",
+    "check_form_suits",
+    "check_image_shape",
+    "check_image_values",
     "check_input",
     "check_loss",
     "check_loss_result",
@@ -54,17 +59,130 @@ __all__ = [
     "unnamed",
 ]
 
+FAR_FROM_WHITE = 10  # no noise gets there, but pixels from 0 to 255 do
 
-def check_input(estimator, X, *, reset, min_samples=1):
-    """Return X as an array or CSR matrix of numbers, in its own dtype if it can be."""
+
+def check_input(estimator, X, *, reset, form=None, min_samples=1):
+    """Return X as an array or CSR matrix of numbers, in its own dtype if it can be.
+
+    `form` is the ImageForm that `fit` saw, or None.
+    """
     _check_columns(X)
     _check_mask(X, "X")
+    _check_sizes_agree(X)
+    if _n_axes(X) > 2:
+        return _check_images(estimator, X, form, reset, min_samples)
     options = {"accept_sparse": "csr", "ensure_min_samples": min_samples}
     with _explained(X):
         numbers = validate_data(estimator, X, reset=reset, dtype="numeric", **options)
         if numbers.dtype.kind == "O":  # a DataFrame with extension dtypes
             numbers = check_array(numbers, dtype=np.float64, **options)
     return numbers
+
+
+def _n_axes(X):
+    """Count the axes of an array, or of a list of arrays of one shape."""
+    if hasattr(X, "ndim"):
+        return X.ndim
+    is_list = isinstance(X, (list, tuple)) and len(X) > 0
+    return 1 + _n_axes(X[0]) if is_list else 0
+
+
+def _check_sizes_agree(X):
+    """Raise if X is a list of images of different sizes."""
+    if not isinstance(X, (list, tuple)) and getattr(X, "dtype", None) != object:
+        return
+    if _is_frame(X) or getattr(X, "ndim", 1) != 1:
+        return
+    shapes = {tuple(np.shape(x)) for x in X if getattr(x, "ndim", 0) > 1}
+    if len(shapes) > 1:
+        a, b, *_ = sorted(shapes)
+        raise ValueError(
+            f"X has images of {len(shapes)} different shapes, such as {a} and {b}. All "
+            "have to have one: crop, pad or resize them first (skimage.transform.resize,"
+            " PIL.Image.resize), or convert all to grey or all to colour."
+        )
+
+
+def _check_images(estimator, X, form, reset, min_samples):
+    """Return X as an array of images, in its own dtype."""
+    with _explained(X):
+        X = check_array(
+            X,
+            dtype="numeric",
+            allow_nd=True,
+            ensure_min_samples=min_samples,
+            ensure_min_features=0,
+            input_name="X",
+        )
+    shape, n_features = X.shape[1:], math.prod(X.shape[1:])
+    if n_features == 0:
+        raise ValueError(f"X has images of shape {shape}: they have no pixels.")
+    if reset:
+        vars(estimator).pop("feature_names_in_", None)
+        estimator.n_features_in_ = n_features
+    elif form is None or shape != form.image_shape:
+        seen = f"rows of {estimator.n_features_in_} features"
+        if form is not None:
+            seen = f"images of shape {form.image_shape}"
+        raise ValueError(
+            f"X has images of shape {shape}, but {type(estimator).__name__} was fitted "
+            f"to {seen}. Resize or reshape X to that."
+        )
+    return X
+
+
+def check_image_shape(image_shape):
+    """Raise unless the shape is None or one to three positive whole numbers."""
+    if image_shape is None:
+        return
+    is_shape = 1 <= len(image_shape) <= 3 and all(
+        isinstance(side, (int, np.integer)) and side >= 1 for side in image_shape
+    )
+    if not is_shape:
+        raise ValueError(
+            f"image_shape={image_shape!r} must be one to three whole numbers of at "
+            "least 1: (length,) of a signal, (height, width) of an image, or three "
+            "with its channels."
+        )
+
+
+def check_form_suits(form, network, channel_order):
+    """Raise if parameters for images are given without images."""
+    if form is not None:
+        return
+    if network == "conv":
+        raise ValueError(
+            "network='conv' needs images, but X has rows of features. Pass X of shape "
+            "(n, height, width) or with channels, or set image_shape: (height, width), "
+            "or (length,) for signals; or choose network='mlp'."
+        )
+    if channel_order != "auto":
+        raise ValueError(
+            f"channel_order={channel_order!r} is for images, but X has rows of features."
+            " Set image_shape too, or leave channel_order at 'auto'."
+        )
+
+
+def check_image_values(X, form):
+    """Raise if the values of X are on another scale than those that `fit` saw.
+
+    Only the dtype says what white is: 255 in uint8, 1 in floats if `fit` saw uint8.
+    """
+    is_pixels, was_pixels = full_range(X.dtype), full_range(form.dtype)
+    if is_pixels and X.dtype.kind != "b" and not was_pixels:
+        raise ValueError(
+            f"X has the dtype {X.dtype}, but fit saw {form.dtype}, whose scale is its "
+            "own. Convert X as you did for fit, or fit to images of its dtype."
+        )
+    if was_pixels and not is_pixels:
+        values = X.data if sp.issparse(X) else X
+        if values.size and max(abs(values.min()), abs(values.max())) > FAR_FROM_WHITE:
+            raise ValueError(
+                f"X has the dtype {X.dtype} and values from {values.min():g} to "
+                f"{values.max():g}, but fit saw {form.dtype}: in other dtypes black is "
+                f"0 and white is 1. Pass {form.dtype}, or divide X by {was_pixels}."
+            )
 
 
 def check_code(estimator, X):
@@ -166,9 +284,9 @@ def _locate_non_finite(X):
     return f"The first one is in row {row}, column {column}{name}."
 
 
-def check_training_input(estimator, X, sample_weight, *, reset):
+def check_training_input(estimator, X, sample_weight, *, reset, form=None):
     """Return X and sample_weight (or None) without the rows whose weight is zero."""
-    X = check_input(estimator, X, reset=reset)
+    X = check_input(estimator, X, reset=reset, form=form)
     if sample_weight is None:
         return X, None
     sample_weight = check_weight(sample_weight, X)
@@ -332,9 +450,9 @@ def check_solver(solver, alpha):
         )
 
 
-def check_target_range(X, loss, name):
+def check_target_range(X, loss, name, white):
     """Raise if X has values that the loss cannot compare with."""
-    low, high = loss.target_range
+    low, high = (limit * (white or 1) for limit in loss.target_range)
     values = X.data if sp.issparse(X) else X
     if values.size == 0 or low == -np.inf and high == np.inf:
         return

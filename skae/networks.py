@@ -10,7 +10,17 @@ import math
 import torch
 from torch import nn
 
-__all__ = ["ACTIVATIONS", "NETWORKS", "MLPAutoencoder", "auto_hidden_layer_sizes"]
+__all__ = [
+    "ACTIVATIONS",
+    "NETWORKS",
+    "ConvAutoencoder",
+    "MLPAutoencoder",
+    "auto_channels",
+    "auto_hidden_layer_sizes",
+]
+
+MOST_POSITIONS = 100  # of a convolutional encoder's last map; 8 x 8, or 10 x 10
+MOST_DENSE = 1024  # width of its fully connected layer
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -70,6 +80,215 @@ class MLPAutoencoder(nn.Module):
             nn.init.zeros_(layers[-1].bias)
 
 
+class ConvAutoencoder(nn.Module):
+    """Convolutional encoder, and a decoder that mirrors it, for images and signals.
+
+    Convolutions halve the image until it has about 8 x 8 pixels, a fully connected layer
+    follows, then the code. The decoder enlarges by sub-pixel convolutions, which start
+    without a checkerboard (Aitken et al. 2017). Nothing is normalised over a batch.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of pixels times channels. Rows come and go flat.
+
+    n_components : int
+        Width of the code.
+
+    hidden_layer_sizes : tuple of int, default=(16, 32)
+        Channels after each convolution of the encoder; the decoder has them in reverse.
+        ``()`` leaves one fully connected layer in each half.
+
+    activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
+            default="silu"
+        What follows each hidden layer. Code and output have none.
+
+    generator : torch.Generator, default=None
+        Source of the initial weights; None is torch's global generator.
+
+    size : tuple of int, default=None
+        Height and width. None is one row of n_features pixels: a signal.
+
+    n_channels : int, default=1
+        Channels of the image.
+
+    channels_last : bool, default=False
+        Whether a row lists the channels of a pixel side by side.
+
+    References
+    ----------
+    Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
+    """
+
+    def __init__(
+        self,
+        n_features,
+        n_components,
+        hidden_layer_sizes=(16, 32),
+        activation="silu",
+        generator=None,
+        *,
+        size=None,
+        n_channels=1,
+        channels_last=False,
+    ):
+        super().__init__()
+        size = (1, n_features) if size is None else tuple(size)
+        self.shape = (n_channels, *size)
+        self.channels_last = channels_last
+        channels = [n_channels, *hidden_layer_sizes]
+        strides = _strides(size, len(hidden_layer_sizes))
+        sizes = _sizes(size, strides)
+        n_flat = channels[-1] * math.prod(sizes[-1])
+        dense = [min(n_flat, MOST_DENSE)] if hidden_layer_sizes else []
+        dense = [max(width, n_components) for width in dense]
+
+        down, up = [], []
+        for i, stride in enumerate(strides):
+            down += [
+                _conv(channels[i], channels[i + 1], sizes[i], stride, generator),
+                ACTIVATIONS[activation](),
+            ]
+        for i, stride in reversed(list(enumerate(strides))):
+            up += [
+                ACTIVATIONS[activation](),
+                SubPixelConv(
+                    channels[i + 1], channels[i], sizes[i + 1], sizes[i], stride, generator
+                ),
+            ]
+        widths = [n_flat, *dense, n_components]
+        self.encoder = nn.Sequential(
+            *down, nn.Flatten(), *_layers(widths, activation, generator)
+        )
+        self.decoder = nn.Sequential(
+            *_layers(widths[::-1], activation, generator),
+            nn.Unflatten(1, (channels[-1], *sizes[-1])),
+            *up,
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def encode(self, X):
+        return self.encoder(self._images(X))
+
+    def _images(self, X):
+        """Return flat rows as images of shape (n_samples, n_channels, height, width)."""
+        n_channels, height, width = self.shape
+        if self.channels_last:
+            return X.reshape(-1, height, width, n_channels).permute(0, 3, 1, 2)
+        X = X.reshape(-1, n_channels, height, width)
+        return X.contiguous(memory_format=torch.channels_last)
+
+    def decode(self, code):
+        images = self.decoder(code)
+        if self.channels_last:
+            images = images.permute(0, 2, 3, 1)
+        return images.flatten(1)
+
+    def zero_last_layers(self):
+        """Make code and output zero until training moves them."""
+        last = [self.encoder[-1], self.decoder[-1]]
+        if isinstance(last[1], nn.Unflatten):  # no convolution
+            last[1] = self.decoder[-2]
+        for layer in last:
+            layer = getattr(layer, "conv", layer)
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+
+class SubPixelConv(nn.Module):
+    """A convolution that enlarges: each position gives all pixels of its block.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+
+    size, out_size : tuple of int
+        Height and width before and after; what is beyond `out_size` is cut off.
+
+    factors : tuple of int
+        Height and width of a block.
+    """
+
+    def __init__(self, n_in, n_out, size, out_size, factors, generator):
+        super().__init__()
+        self.factors, self.out_size = tuple(factors), tuple(out_size)
+        n_block = math.prod(factors)
+        self.conv = _conv(n_in, n_out * n_block, size, (1, 1), generator)
+        with torch.no_grad():  # all pixels of a block start alike
+            for parameter in (self.conv.weight, self.conv.bias):
+                parameter.copy_(parameter[::n_block].repeat_interleave(n_block, 0))
+
+    def forward(self, X):
+        X = self.conv(X)
+        n, _, height, width = X.shape
+        down, across = self.factors
+        X = X.reshape(n, -1, down, across, height, width).permute(0, 1, 4, 2, 5, 3)
+        X = X.reshape(n, -1, height * down, width * across)
+        return X[:, :, : self.out_size[0], : self.out_size[1]]
+
+
+def _conv(n_in, n_out, size, stride, generator):
+    """Return a convolution that divides the size by the stride, rounding up."""
+    kernel = [
+        1 if side == 1 else max(3, 2 * step - 1)
+        for side, step in zip(size, stride, strict=True)
+    ]
+    conv = nn.utils.skip_init(
+        nn.Conv2d,
+        n_in,
+        n_out,
+        kernel,
+        stride=stride,
+        padding=[side // 2 for side in kernel],
+        dtype=torch.float32,
+    )
+    conv.n_positions = math.prod(_sizes(size, [stride])[-1])
+    return _with_he_weights(conv, n_in * math.prod(kernel), generator)
+
+
+def _strides(size, n_stages):
+    """Return (down, across) for each stage, so that about 8 x 8 pixels are left.
+
+    Each stage halves a side of 8 or more. Where that leaves too many pixels, the
+    first ones take larger steps.
+    """
+    strides, sides = [], size
+    for _ in range(n_stages):
+        strides.append([2 if side >= 8 else 1 for side in sides])
+        sides = _sizes(sides, strides[-1:])[-1]
+    for i in range(n_stages * 16):
+        sides = _sizes(size, strides)[-1]
+        if math.prod(sides) <= MOST_POSITIONS:
+            break
+        step = strides[i % n_stages]
+        strides[i % n_stages] = [
+            2 * s if side >= 8 else s for s, side in zip(step, sides, strict=True)
+        ]
+    return [tuple(stride) for stride in strides]
+
+
+def _sizes(size, strides):
+    """Return the size before the first stage and after each one."""
+    sizes = [tuple(size)]
+    for stride in strides:
+        sizes.append(
+            tuple(-(-side // step) for side, step in zip(sizes[-1], stride, strict=True))
+        )
+    return sizes
+
+
+def auto_channels(size):
+    """Return the channels that `hidden_layer_sizes="auto"` stands for.
+
+    (16, 32) for images of up to 40 x 40 pixels; each doubling of the side adds 64.
+    """
+    channels = [16, 32]
+    while math.prod(_sizes(size, [(2, 2)] * len(channels))[-1]) > MOST_POSITIONS:
+        channels.append(64)
+    return tuple(channels)
+
+
 def _layers(sizes, activation, generator):
     """Return linear layers of the given widths with an activation between each two."""
     layers = []
@@ -81,10 +300,15 @@ def _layers(sizes, activation, generator):
 def _linear(n_in, n_out, generator):
     """Return a linear layer with the weights of He et al. (2015), also for its bias."""
     linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
+    return _with_he_weights(linear, n_in, generator)
+
+
+def _with_he_weights(layer, n_in, generator):
+    """Draw the weights of He et al. (2015) for `n_in` inputs, also for the bias."""
     bound = math.sqrt(6 / n_in)
-    nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
-    nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
-    return linear
+    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer
 
 
 def auto_hidden_layer_sizes(n_samples, n_components):
@@ -98,7 +322,10 @@ def auto_hidden_layer_sizes(n_samples, n_components):
 
 
 class Encoder(nn.Module):
-    """The trained encoder as a module of its own: data in, code out."""
+    """The trained encoder as a module of its own: data in, code out.
+
+    Images are flattened; their pixels are in [0, 1] where `fit` saw a dtype of pixels.
+    """
 
     def __init__(self, module, mean, scale):
         super().__init__()
@@ -107,22 +334,25 @@ class Encoder(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, X):
-        return self.module.encode((X - self.mean) / self.scale) * self.scale
+        X = (X.flatten(1) - self.mean) / self.scale
+        return self.module.encode(X) * self.scale
 
 
 class Decoder(nn.Module):
     """The trained decoder as a module of its own: code in, data out."""
 
-    def __init__(self, module, mean, scale, loss):
+    def __init__(self, module, mean, scale, loss, row_shape):
         super().__init__()
         self.module = module
         self.loss = loss
+        self.row_shape = row_shape
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
     def forward(self, code):
         X_hat = self.loss.inverse_link(self.module.decode(code / self.scale))
-        return X_hat * self.scale + self.mean if self.loss.standardized else X_hat
+        X_hat = X_hat * self.scale + self.mean if self.loss.standardized else X_hat
+        return X_hat.unflatten(1, self.row_shape)
 
 
-NETWORKS = {"mlp": MLPAutoencoder}
+NETWORKS = {"mlp": MLPAutoencoder, "conv": ConvAutoencoder}

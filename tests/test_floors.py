@@ -8,7 +8,7 @@ import pytest
 import skae
 
 FLOORS = [
-    ["_runtime"],
+    ["_runtime", "_images"],
     [
         "networks",
         "losses",
