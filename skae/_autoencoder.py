@@ -51,6 +51,10 @@ class AutoencoderTransformer(
     What training learns is kept only where rows that were held out show that it
     reconstructs better than PCA; otherwise the model is PCA (`proven_` says which).
 
+    Wherever X is asked for it may also be images, of shape (n_samples, height, width),
+    (n_samples, height, width, n_channels) or (n_samples, n_channels, height, width),
+    or signals. Their features are the pixels of all channels.
+
     Read more in the :doc:`user guide </user_guide>`.
 
     Parameters
@@ -58,20 +62,33 @@ class AutoencoderTransformer(
     n_components : int, default=2
         Size of the code. It may exceed the number of features, with a warning.
 
-    network : {"mlp"} or callable, default="mlp"
-        What encodes and decodes. "mlp" is fully connected. A class or function is
-        called as ``network(n_features=..., n_components=...)`` and returns an
-        `nn.Module` with ``encode(X)`` and ``decode(code)``; it sees X centred and
-        scaled. A module that is already built is refused.
+    network : {"auto", "mlp", "conv"} or callable, default="auto"
+        What encodes and decodes. "mlp" is fully connected, "conv" convolutional, for
+        images and signals; "auto" is "conv" for these, else "mlp". A class or function
+        is called as ``network(n_features=..., n_components=...)`` and returns an
+        `nn.Module` with ``encode(X)`` and ``decode(code)``; it sees flat rows of X,
+        centred and scaled. A module that is already built is refused.
+
+    image_shape : tuple of int, default=None
+        Shape of one image or signal where X is flat: (height, width), three numbers
+        with the channels, or (length,). None takes it from X.
+
+    channel_order : {"auto", "first", "last"}, default="auto"
+        Which axis of an image has the channels. "auto" takes the first or last one if
+        it has at most 4 entries and the other more; two axes of more are height and
+        width. An array of images of three axes that leaves it open is refused.
 
     hidden_layer_sizes : "auto" or tuple of int, default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is a
-        linear autoencoder. "auto" is ``(128, 128, 64)``, or ``(256, 256, 128)`` from
-        20,000 rows on, with no width below `n_components`. For ``network="mlp"`` only.
+        linear autoencoder. For "mlp", "auto" is ``(128, 128, 64)``, or
+        ``(256, 256, 128)`` from 20,000 rows on, with no width below `n_components`.
+        For "conv" they are the channels after each convolution (see
+        `skae.networks.ConvAutoencoder`), and "auto" is ``(16, 32)`` for images of up to
+        40 x 40 pixels, with another 64 for each doubling of the side.
 
     activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
             default="silu"
-        What follows each hidden layer. For ``network="mlp"`` only.
+        What follows each hidden layer. Not for a network of your own.
 
     init : {"pca", "random"}, default="pca"
         "pca" puts a linear path beside each half of the network; these paths start as
@@ -81,8 +98,9 @@ class AutoencoderTransformer(
     loss : {"squared_error", "absolute_error", "huber", "log_loss"}, Loss or callable, \
             default="squared_error"
         What training minimises; each is a mean over features. "log_loss" needs X in
-        [0, 1]. A callable gets ``(output, X)``, tensors of shape (n_samples,
-        n_features) in standardised units, and returns one number per sample.
+        [0, 1], or images of a dtype of pixels. A callable gets ``(output, X)``, tensors
+        of shape (n_samples, n_features) in standardised units, and returns one number
+        per sample.
 
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
@@ -182,7 +200,8 @@ class AutoencoderTransformer(
         Size of the code.
 
     mean_ : ndarray of shape (n_features,)
-        Mean of the training data, by which the network's input is centred.
+        Mean of the training data, by which the network's input is centred. White is 1
+        where X had a dtype of pixels.
 
     scale_ : float
         The one number by which the network's input is divided: the root of the mean
@@ -222,8 +241,14 @@ class AutoencoderTransformer(
     device_ : str
         Device of the net.
 
+    image_shape_ : tuple of int or None
+        Shape of one image or signal, with its channels; None if X was a table.
+
+    channel_order_ : {"first", "last"} or None
+        Where the channels were taken to be; None if there is no axis for them.
+
     n_features_in_ : int
-        Number of features seen during :term:`fit`.
+        Number of features seen during :term:`fit`; of images, pixels times channels.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of features seen during :term:`fit`, if they are all strings.
@@ -237,6 +262,10 @@ class AutoencoderTransformer(
 
     Notes
     -----
+    Images of the dtypes uint8, uint16 and bool are divided by what is white in their
+    dtype (255, 65535, 1), one batch at a time, here and in all methods; images of other
+    dtypes are taken as they are. `inverse_transform` and `reconstruct` undo it.
+
     With standardised rows x = (X - mean_) / scale_, training minimises the mean over
     rows of loss(output, x), where with ``init="pca"``
 
@@ -375,7 +404,7 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Training data of any real dtype; never copied as a whole.
 
         y : Ignored
@@ -417,7 +446,7 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Training data of any real dtype.
 
         y : Ignored
@@ -448,14 +477,15 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data; zero rows are allowed.
 
         Returns
         -------
         code : ndarray of shape (n_samples, n_components)
-            In the dtype of X if that is float32 or float64, else float64, and in the
-            units of the data: where the model is PCA, this is what PCA returns.
+            In the dtype of X if that is float32 or float64, float32 for images of
+            uint8, uint16 and bool, else float64. In the units of the data: where the
+            model is PCA, this is what PCA returns.
         """
         rows = self._check_rows(X)
         code = np.empty((len(rows), self.n_components_), rows.dtype)
@@ -495,7 +525,7 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data; zero rows are allowed.
 
         as_float : bool, default=False
@@ -513,7 +543,7 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data.
 
         per_feature : bool, default=False
@@ -539,7 +569,7 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data.
 
         Returns
@@ -566,7 +596,7 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data.
 
         y : Ignored
@@ -713,9 +743,7 @@ class AutoencoderTransformer(
             check.check_image_values(X, self._form)
         standardized = self.net_.criterion_.standardized
         rows = self._rows(X, self._form, None, standardized=standardized)
-        return rows.copy(
-            mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype()
-        )
+        return rows.copy(mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype())
 
     def _map(self, function, rows, out, finish=lambda result: result):
         """Write ``function(module, X, target)`` of each batch of rows into `out`.

@@ -108,7 +108,7 @@ def read_image_form(X, image_shape=None, channel_order="auto"):
     if row_shape != image_shape and row_shape != (math.prod(image_shape),):
         raise ValueError(
             f"image_shape={image_shape} has {math.prod(image_shape)} pixels, but a row "
-            f"of X has the shape {row_shape}. Set image_shape to the shape of one image."
+            f"of X has the shape {row_shape}. Set image_shape to that of one image."
         )
     order = _find_channels(image_shape, channel_order)
     return ImageForm(row_shape, image_shape, order, X.dtype)
@@ -129,6 +129,6 @@ def _find_channels(image_shape, channel_order):
         return None
     reason = "either could be" if is_first else f"neither has at most {MOST_CHANNELS}"
     raise ValueError(
-        f"Images of shape {image_shape}: the channels may be the first or the last axis; "
-        f"{reason}. Set channel_order='first' or channel_order='last'."
+        f"Images of shape {image_shape}: the channels may be the first or the last "
+        f"axis; {reason}. Set channel_order='first' or channel_order='last'."
     )

@@ -90,17 +90,16 @@ def _n_axes(X):
 
 def _check_sizes_agree(X):
     """Raise if X is a list of images of different sizes."""
-    if not isinstance(X, (list, tuple)) and getattr(X, "dtype", None) != object:
-        return
-    if _is_frame(X) or getattr(X, "ndim", 1) != 1:
+    is_array_of_arrays = isinstance(X, np.ndarray) and X.dtype.kind == "O"
+    if not (isinstance(X, (list, tuple)) or is_array_of_arrays and X.ndim == 1):
         return
     shapes = {tuple(np.shape(x)) for x in X if getattr(x, "ndim", 0) > 1}
     if len(shapes) > 1:
         a, b, *_ = sorted(shapes)
         raise ValueError(
-            f"X has images of {len(shapes)} different shapes, such as {a} and {b}. All "
-            "have to have one: crop, pad or resize them first (skimage.transform.resize,"
-            " PIL.Image.resize), or convert all to grey or all to colour."
+            f"X has images of {len(shapes)} different shapes, such as {a} and {b}; all "
+            "need the same. Crop, pad or resize them first (skimage.transform.resize, "
+            "PIL.Image.resize), or convert all to grey or all to colour."
         )
 
 
@@ -159,8 +158,8 @@ def check_form_suits(form, network, channel_order):
         )
     if channel_order != "auto":
         raise ValueError(
-            f"channel_order={channel_order!r} is for images, but X has rows of features."
-            " Set image_shape too, or leave channel_order at 'auto'."
+            f"channel_order={channel_order!r} is for images, but X has rows of "
+            "features. Set image_shape too, or leave channel_order at 'auto'."
         )
 
 

@@ -83,7 +83,7 @@ class MLPAutoencoder(nn.Module):
 class ConvAutoencoder(nn.Module):
     """Convolutional encoder, and a decoder that mirrors it, for images and signals.
 
-    Convolutions halve the image until it has about 8 x 8 pixels, a fully connected layer
+    Convolutions shrink the image to about 8 x 8 pixels, a fully connected layer
     follows, then the code. The decoder enlarges by sub-pixel convolutions, which start
     without a checkerboard (Aitken et al. 2017). Nothing is normalised over a batch.
 
@@ -153,7 +153,12 @@ class ConvAutoencoder(nn.Module):
             up += [
                 ACTIVATIONS[activation](),
                 SubPixelConv(
-                    channels[i + 1], channels[i], sizes[i + 1], sizes[i], stride, generator
+                    channels[i + 1],
+                    channels[i],
+                    sizes[i + 1],
+                    sizes[i],
+                    stride,
+                    generator,
                 ),
             ]
         widths = [n_flat, *dense, n_components]
@@ -171,7 +176,7 @@ class ConvAutoencoder(nn.Module):
         return self.encoder(self._images(X))
 
     def _images(self, X):
-        """Return flat rows as images of shape (n_samples, n_channels, height, width)."""
+        """Return flat rows in the shape (n_samples, n_channels, height, width)."""
         n_channels, height, width = self.shape
         if self.channels_last:
             return X.reshape(-1, height, width, n_channels).permute(0, 3, 1, 2)
@@ -200,17 +205,30 @@ class SubPixelConv(nn.Module):
 
     Parameters
     ----------
-    n_in, n_out : int
-        Channels.
+    n_in : int
+        Channels of the input.
 
-    size, out_size : tuple of int
-        Height and width before and after; what is beyond `out_size` is cut off.
+    n_out : int
+        Channels of the output.
+
+    size : tuple of int
+        Height and width of the input.
+
+    out_size : tuple of int
+        Height and width of the output; what is beyond them is cut off.
 
     factors : tuple of int
         Height and width of a block.
+
+    generator : torch.Generator, default=None
+        Source of the initial weights; None is torch's global generator.
+
+    References
+    ----------
+    Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
     """
 
-    def __init__(self, n_in, n_out, size, out_size, factors, generator):
+    def __init__(self, n_in, n_out, size, out_size, factors, generator=None):
         super().__init__()
         self.factors, self.out_size = tuple(factors), tuple(out_size)
         n_block = math.prod(factors)
@@ -273,7 +291,9 @@ def _sizes(size, strides):
     sizes = [tuple(size)]
     for stride in strides:
         sizes.append(
-            tuple(-(-side // step) for side, step in zip(sizes[-1], stride, strict=True))
+            tuple(
+                -(-side // step) for side, step in zip(sizes[-1], stride, strict=True)
+            )
         )
     return sizes
 
