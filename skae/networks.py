@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 MOST_POSITIONS = 100  # of a convolutional encoder's last map; 8 x 8, or 10 x 10
-MOST_DENSE = 1024  # width of its fully connected layer
+MOST_DENSE = 1024  # width of its first fully connected layer
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -83,9 +83,10 @@ class MLPAutoencoder(nn.Module):
 class ConvAutoencoder(nn.Module):
     """Convolutional encoder, and a decoder that mirrors it, for images and signals.
 
-    Convolutions shrink the image to about 8 x 8 pixels, a fully connected layer
-    follows, then the code. The decoder enlarges by sub-pixel convolutions, which start
-    without a checkerboard (Aitken et al. 2017). Nothing is normalised over a batch.
+    Convolutions shrink the image to about 8 x 8 pixels. Two fully connected layers
+    follow, the first as wide as all channels of these pixels but at most 1024, the
+    second half as wide; then the code. The decoder enlarges by sub-pixel convolutions,
+    which start without a checkerboard. Nothing is normalised over a batch.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ class ConvAutoencoder(nn.Module):
 
     hidden_layer_sizes : tuple of int, default=(16, 32)
         Channels after each convolution of the encoder; the decoder has them in reverse.
-        ``()`` leaves one fully connected layer in each half.
+        ``()`` leaves nothing but one linear layer in each half.
 
     activation : {"relu", "tanh", "logistic", "identity", "silu", "gelu"}, \
             default="silu"
@@ -140,7 +141,8 @@ class ConvAutoencoder(nn.Module):
         strides = _strides(size, len(hidden_layer_sizes))
         sizes = _sizes(size, strides)
         n_flat = channels[-1] * math.prod(sizes[-1])
-        dense = [min(n_flat, MOST_DENSE)] if hidden_layer_sizes else []
+        widest = min(n_flat, MOST_DENSE)
+        dense = [widest, -(-widest // 2)] if hidden_layer_sizes else []
         dense = [max(width, n_components) for width in dense]
 
         down, up = [], []
