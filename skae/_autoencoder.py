@@ -269,12 +269,14 @@ class AutoencoderTransformer(
     With standardised rows x = (X - mean_) / scale_, training minimises the mean over
     rows of loss(output, x), where with ``init="pca"``
 
-        z = A x + f(x),    output = B z + b + g(z),    code = scale_ s z.
+        z = A x + f(x),    output = B z + b + g(z),    code = scale_ u z.
 
     f and g are the two halves of the network, whose last layers start at zero. A and B
-    start as PCA's projection to unit variance and its reconstruction, s is the spread
-    along each axis: before training the code is PCA's and in the units of the data.
-    With ``init="random"``, z = f(x), output = g(z) and s = 1.
+    start as PCA's projection to unit variance and its reconstruction. Where the model
+    is PCA, u is the spread s along each axis, and the code is PCA's. For a network it
+    is the way between that and a whitened code, u_j = sqrt(s_1 s_j): the first
+    component has the units of the data, and small ones are not lost beside it in a
+    distance. With ``init="random"``, z = f(x), output = g(z) and u = 1.
 
     Held-out rows judge by a one-sided paired t test of the loss per row against PCA of
     the training rows, at the level that two standard errors have in a large sample.
@@ -484,8 +486,8 @@ class AutoencoderTransformer(
         -------
         code : ndarray of shape (n_samples, n_components)
             In the dtype of X if that is float32 or float64, float32 for images of
-            uint8, uint16 and bool, else float64. In the units of the data: where the
-            model is PCA, this is what PCA returns.
+            uint8, uint16 and bool, else float64. Where the model is PCA, this is what
+            PCA returns, in the units of the data; else see Notes.
         """
         rows = self._check_rows(X)
         code = np.empty((len(rows), self.n_components_), rows.dtype)

@@ -366,6 +366,8 @@ class Fitting:
     def _train(self, train, valid, schedule):
         """Train the net and restore its best epoch."""
         net, estimator = self.net, self.estimator
+        if isinstance(net.module_, PCAStart):
+            net.module_.half_whiten(self.start)
         train, monitor, start_loss = self._standardized(train), "train_loss", np.inf
         if valid is not None:
             valid, monitor = self._standardized(valid), "valid_loss"
@@ -436,7 +438,8 @@ class Fitting:
         pca_losses = sample_losses(
             rows, self.loss, partial(pca.reconstruct, units=rows)
         )
-        self.proven = gain_is_proven(pca_losses, losses, rows.weights())
+        is_pca = self.best_epoch == 0 and not is_continued  # rounding proves nothing
+        self.proven = not is_pca and gain_is_proven(pca_losses, losses, rows.weights())
         self.pca_loss = _mean(pca_losses, rows.weights())
         loss = _mean(losses, rows.weights())
         verdict = (

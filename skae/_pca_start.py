@@ -169,8 +169,8 @@ def _axes_by_iteration(rows, n_components, generator):
 class PCAStart(nn.Module):
     """A network with a linear path beside each half; the whole starts as PCA.
 
-    code = spread * (linear(X) + network.encode(X)) and, with the code divided by the
-    spread again, output = linear(code) + network.decode(code). X is standardised, and
+    code = units * (linear(X) + network.encode(X)) and, with the code divided by the
+    units again, output = linear(code) + network.decode(code). X is standardised, and
     the code starts as that of its PCA.
 
     Parameters
@@ -195,9 +195,8 @@ class PCAStart(nn.Module):
         self.decoder_path = nn.utils.skip_init(
             nn.Linear, n_components, n_features, dtype=torch.float64
         )
-        spread = np.maximum(start.spread, 1e-6 * start.spread[0])
-        spread = np.where(start.spread > 0, spread, 1.0)
-        self.register_buffer("spread", torch.from_numpy(spread))
+        spread = _positive_spread(start)
+        self.register_buffer("units", torch.from_numpy(spread))
         self._set_paths(start, spread, loss)
         self.encoder_gate = self.decoder_gate = None
         if hasattr(network, "zero_last_layers"):
@@ -220,18 +219,33 @@ class PCAStart(nn.Module):
         self.decoder_path.weight.copy_(reconstruction)
         self.decoder_path.bias.copy_(torch.from_numpy(bias))
 
+    @torch.no_grad()
+    def half_whiten(self, start):
+        """Make the units of the code u_j = sqrt(s_1 s_j), s_j being PCA's spread.
+
+        So large components still count more than small ones, but less than in PCA.
+        """
+        spread = _positive_spread(start)
+        self.units.copy_(torch.from_numpy(np.sqrt(spread[0] * spread)))
+
     def encode(self, X):
         learnt = self.network.encode(X)
         if self.encoder_gate is not None:
             learnt = learnt * self.encoder_gate
-        return (self.encoder_path(X) + learnt) * self.spread
+        return (self.encoder_path(X) + learnt) * self.units
 
     def decode(self, code):
-        code = code / self.spread
+        code = code / self.units
         learnt = self.network.decode(code)
         if self.decoder_gate is not None:
             learnt = learnt * self.decoder_gate
         return self.decoder_path(code) + learnt
+
+
+def _positive_spread(start):
+    """Return the spread along each axis, never zero, to divide by."""
+    spread = np.maximum(start.spread, 1e-6 * start.spread[0])
+    return np.where(start.spread > 0, spread, 1.0)
 
 
 def link_at_mean(start, loss):

@@ -268,6 +268,9 @@ def _is_numeric(column):
 
 def _locate_non_finite(X):
     """Say where the first missing or infinite value is."""
+    if _n_axes(X) > 2:
+        image, *pixel = np.argwhere(~np.isfinite(np.asarray(X, np.float64)))[0].tolist()
+        return f"The first one is in image {image}, at {tuple(pixel)}."
     if sp.issparse(X):
         X = X.tocoo()
         bad = np.flatnonzero(~np.isfinite(X.data))[0]
