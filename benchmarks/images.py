@@ -1,6 +1,6 @@
 """Images: the published figures, time to error, PCA as the floor, speed and memory.
 
-    python benchmarks/images.py --data FOLDER [--parts published time floor speed memory]
+    python benchmarks/images.py [--data FOLDER] [--parts published time floor ...]
 
 The folder holds fashion_mnist.npz (X_train, y_train: the first 30,000 training rows;
 X_test, y_test) and fashion_mnist_rest.npz (the others), and for the floor also
@@ -28,7 +28,7 @@ paths, over rounds in which both take turns; uint8 images, which the loop gets a
 float32. transform against the bare encoder in batches of the same size.
 
 memory: fit and transform of 60,000 x 28 x 28 uint8 in a process of its own: its largest
-resident memory less that just before X was made, which is after the imports.
+resident memory less that just before X was made, which is after the imports (Linux).
 """
 
 import argparse
@@ -37,6 +37,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -107,7 +108,8 @@ def published(options):
     """Return errors and accuracies beside PCA's and the published ones."""
     data = fashion(options.data)
     rows = []
-    for size, (error, neighbours) in PUBLISHED.items():
+    for size in options.sizes:
+        error, neighbours = PUBLISHED[size]
         rows.append(["published", size, "", error, neighbours, np.nan])
         flat = [X.reshape(len(X), -1).astype(np.float32) / 255 for X in data[:2]]
         pca, seconds = timed(PCA(size, random_state=0).fit, flat[0], clock=time.time)
@@ -187,8 +189,8 @@ def time_to_error(options):
     table = pd.DataFrame(rows, columns=["", "epochs", "CPU seconds", "test error"])
     verdict = (
         f"Time to an error below {options.limit:g}: skae {seconds:.0f} s, the loop "
-        f"{loop_seconds:.0f} s, a share of {seconds / loop_seconds:.2f}. In at most the "
-        f"time of skae's {error:.5f} the loop was at {then[-1][-1]:.5f}."
+        f"{loop_seconds:.0f} s, a share of {seconds / loop_seconds:.2f}. In at most "
+        f"the time of skae's {error:.5f} the loop was at {then[-1][-1]:.5f}."
     )
     return ["## Time to error", table, verdict]
 
@@ -313,9 +315,15 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
 
 
+def resident():
+    """Return the resident memory now, in MB (Linux only)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / MB
+
+
 def measure_memory():
     """Return the size of X, and the peak above the imports of fit and transform."""
-    before = peak()
+    before = resident()
     X = np.random.default_rng(0).integers(0, 256, (60_000, 28, 28), np.uint8)
     model = conv(64, max_epochs=1).fit(X)
     model.transform(X)
@@ -338,7 +346,8 @@ def main():
     found = parser(__doc__)
     found.add_argument("--data", help="folder with the sets")
     found.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    found.add_argument("--epochs", nargs="+", type=int, default=[30])
+    found.add_argument("--sizes", nargs="+", type=int, default=list(PUBLISHED))
+    found.add_argument("--epochs", nargs="+", type=int, default=[50])
     found.add_argument("--limit", type=float, default=LIMIT)
     found.add_argument("--from-epochs", type=int, default=1, help="of skae's fits")
     found.add_argument("--most-epochs", type=int, default=60)

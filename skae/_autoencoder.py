@@ -111,8 +111,9 @@ class AutoencoderTransformer(
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a
         Nesterov momentum of 0.9.
 
-    learning_rate : float, default=0.01
+    learning_rate : "auto" or float, default="auto"
         Step size of the solver, in (0, inf); the largest one if there is a schedule.
+        "auto" is 0.003 for ``network="conv"``, whose layers are wider, else 0.01.
 
     schedule : {"one_cycle", "constant"}, default="one_cycle"
         "one_cycle" raises the learning rate over the first tenth of all steps and
@@ -315,7 +316,10 @@ class AutoencoderTransformer(
         "loss": [StrOptions(set(LOSSES)), callable],
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "solver": [StrOptions(set(SOLVERS)), callable],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "schedule": [StrOptions({"one_cycle", "constant"})],
         "batch_size": [
             Interval(Integral, 1, None, closed="left"),
@@ -358,7 +362,7 @@ class AutoencoderTransformer(
         loss="squared_error",
         alpha="auto",
         solver="adamw",
-        learning_rate=1e-2,
+        learning_rate="auto",
         schedule="one_cycle",
         batch_size="auto",
         max_epochs="auto",

@@ -69,6 +69,7 @@ class Plan:
     max_epochs: int
     n_epochs_no_change: int
     alpha: float
+    learning_rate: float
     precision: str
     device: torch.device
     n_threads: int | None
@@ -303,10 +304,18 @@ class Fitting:
             max_epochs=max_epochs,
             n_epochs_no_change=patience,
             alpha=alpha,
+            learning_rate=self._learning_rate(),
             precision=precision,
             device=device,
             n_threads=choose_threads(estimator.n_jobs, step_work),
         )
+
+    def _learning_rate(self):
+        """Return the learning rate, smaller for wider networks."""
+        rate = self.estimator.learning_rate
+        if rate == "auto":
+            return 3e-3 if self._network_name() == "conv" else 1e-2
+        return rate
 
     def _auto_alpha(self, n_train):
         """Return the decay by shape, for solvers that decay apart from gradients."""
@@ -356,7 +365,7 @@ class Fitting:
         n_steps = -(-n_train // self.plan.batch_size) * self.plan.max_epochs + 1
         return partial(
             torch.optim.lr_scheduler.OneCycleLR,
-            max_lr=self.estimator.learning_rate,
+            max_lr=self.plan.learning_rate,
             total_steps=n_steps,
             pct_start=max(WARM_UP, 2 / n_steps),  # torch divides by zero at one step
             anneal_strategy="linear",
@@ -379,7 +388,7 @@ class Fitting:
                 train,
                 valid,
                 optimizer=self._optimizer(),
-                lr=estimator.learning_rate,
+                lr=self.plan.learning_rate,
                 schedule=schedule,
                 batch_size=self.plan.batch_size,
                 max_epochs=self.plan.max_epochs,
