@@ -121,8 +121,8 @@ class AutoencoderTransformer(
 
     batch_size : "auto" or int, default="auto"
         Rows in a step. "auto" is all rows below 100, else an eighth of them, at least
-        16 and at most 128; from 20,480 rows on a 160th of them, at most 512. A last
-        batch of one row joins the one before.
+        16 and at most 128; from 20,480 rows on, but not for ``network="conv"``, a 160th
+        of them, at most 512. A last batch of one row joins the one before.
 
     max_epochs : "auto" or int, default="auto"
         Most passes over the data. "auto" is 18; more, up to 100, while all together

@@ -58,6 +58,7 @@ SHAPING = (
     "loss",
 )
 LEAST_ALPHA = 0.01
+CONV_BATCH = 128  # most rows that are chosen for a step of a convolutional network
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 
 
@@ -281,6 +282,8 @@ class Fitting:
         batch_size = estimator.batch_size
         if batch_size == "auto":
             batch_size = auto_batch_size(n_train)
+            if self._network_name() == "conv":  # its steps are not cheaper in bulk
+                batch_size = min(batch_size, CONV_BATCH)
         row_work = 6 * max(count_products(network), 1)  # forward 2, backward 4
         step_work = row_work * min(batch_size, n_train)
         if max_epochs == "auto":
