@@ -177,6 +177,22 @@ def test_rows_that_are_held_out_do_not_count_for_alpha():
     assert fit.plan.alpha == pytest.approx((203 / 360) ** 2)
 
 
+@pytest.mark.parametrize(
+    ("network", "rate"), [("mlp", 1e-2), ("conv", 3e-3), (Network, 1e-2)]
+)
+def test_auto_learning_rate_is_smaller_for_convolutions(network, rate):
+    images = noise(200, 36).reshape(-1, 6, 6)
+    fitted = AutoencoderTransformer(network=network).partial_fit(images)
+    assert fitted.net_.lr == rate
+
+
+@pytest.mark.parametrize(("network", "batch_size"), [("mlp", 150), ("conv", 128)])
+def test_auto_batches_of_convolutions_do_not_grow(network, batch_size):
+    images = noise(24_000).reshape(-1, 2, 2)
+    fitted = AutoencoderTransformer(network=network, hidden_layer_sizes=(1,))
+    assert fitted.partial_fit(images).batch_size_ == batch_size
+
+
 def test_plan_takes_what_is_given():
     found = plan(
         1000, batch_size=7, max_epochs=3, precision="mixed", device="cpu", n_jobs=2
@@ -272,6 +288,25 @@ def test_unproven_network_gives_pca_of_all_rows(network):
     assert_allclose(fitted.mean_, X.mean(axis=0), atol=1e-14)
     expected = pca.inverse_transform(pca.transform(X))
     assert_allclose(fitted.reconstruct(X), expected, atol=1e-10)
+
+
+def test_start_that_training_did_not_improve_is_not_proven():
+    X = noise(200, 5)
+    fitted = AutoencoderTransformer(max_epochs=20, random_state=0).fit(X)
+    assert fitted.best_epoch_ == 0
+    assert fitted.proven_ is False
+    pca = PCA(2).fit(X)
+    assert_allclose(fitted.transform(X), pca.transform(X), atol=1e-10)
+
+
+def test_kept_network_has_half_whitened_codes():
+    X = circle() * [3, 1, 0.3]
+    settings = {"early_stopping": False, "learning_rate": 1e-12, "max_epochs": 1}
+    found = AutoencoderTransformer(**settings, random_state=0).fit(X)
+    variance = PCA(2).fit(X).explained_variance_ratio_
+    expected = np.sqrt(variance[1] / variance[0])
+    code = found.transform(X)
+    assert_allclose(code[:, 1].var() / code[:, 0].var(), expected, rtol=1e-6)
 
 
 def test_unproven_network_reports_how_it_was_trained():

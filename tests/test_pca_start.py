@@ -351,6 +351,19 @@ def test_start_reconstructs_like_pca(network, loss):
     assert_allclose(output * start.scale + start.mean, expected, atol=1e-10)
 
 
+def test_half_whitening_takes_the_square_root_of_the_spread():
+    start = fit_linear_start(Rows(X), 3, None)
+    module = started(MLPAutoencoder, start)
+    x = standardized(start, X)
+    before, output = module.encode(x), module.decode(module.encode(x))
+    module.half_whiten(start)
+    module.half_whiten(start)  # nor does it matter how often
+    spread = start.spread * np.sqrt(start.spread[0] / start.spread)
+    assert_allclose(module.encode(x).std(0, correction=0).detach(), spread, rtol=1e-6)
+    assert_allclose(module.encode(x)[:, 0].detach(), before[:, 0].detach())
+    assert_allclose(module.decode(module.encode(x)).detach(), output.detach())
+
+
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_every_part_of_the_start_can_learn(network):
     """After two steps each weight has had a gradient."""
