@@ -241,10 +241,11 @@ class SubPixelConv(nn.Module):
 
     def forward(self, X):
         X = self.conv(X)
-        n, _, height, width = X.shape
+        n, n_maps, height, width = X.shape
         down, across = self.factors
-        X = X.reshape(n, -1, down, across, height, width).permute(0, 1, 4, 2, 5, 3)
-        X = X.reshape(n, -1, height * down, width * across)
+        n_out = n_maps // (down * across)
+        X = X.reshape(n, n_out, down, across, height, width).permute(0, 1, 4, 2, 5, 3)
+        X = X.reshape(n, n_out, height * down, width * across)
         return X[:, :, : self.out_size[0], : self.out_size[1]]
 
 
