@@ -151,14 +151,21 @@ def test_other_number_of_components_is_refused(n_components):
 
 
 @pytest.mark.parametrize("method", [*FITS, *USES, "inverse_transform"])
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [(X[0], "Expected 2D array, got 1D"), (X[None], "Found array with dim 3")],
-    ids=["1-D", "3-D"],
-)
-def test_array_that_is_not_2d_is_refused(method, bad, message):
+def test_array_of_one_axis_is_refused(method):
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D"):
+        getattr(autoencoder().fit(X), method)(X[0])
+
+
+@pytest.mark.parametrize("method", [*USES, "partial_fit"])
+def test_array_of_three_axes_is_refused_after_a_fit_to_a_table(method):
+    message = r"images of shape \(30, 4\), but .* was fitted to rows of 4 features"
     with pytest.raises(ValueError, match=message):
-        getattr(autoencoder().fit(X), method)(bad)
+        getattr(autoencoder().fit(X), method)(X[None])
+
+
+def test_codes_of_three_axes_are_refused():
+    with pytest.raises(ValueError, match="Found array with dim 3"):
+        autoencoder().fit(X).inverse_transform(X[None])
 
 
 @pytest.mark.parametrize("method", FITS)
@@ -508,6 +515,8 @@ def test_y_is_ignored(y):
 BAD_PARAMETERS = {
     "n_components": [0, -1, 2.5, "2", None],
     "network": ["cnn", None, 3],
+    "image_shape": ["square", 28, {28}, np.array([7, 5])],
+    "channel_order": ["middle", None, -1],
     "hidden_layer_sizes": ["big", 8, None],
     "activation": ["softsign", None, nn.ReLU],
     "init": ["zeros", None],
