@@ -1,4 +1,5 @@
 # make demo          the example on digits: a table on the screen, a picture on disk
+# make examples      all examples; their pictures go into build/examples/
 # make test          all tests, newest supported versions
 # make test-oldest   all tests, oldest supported versions
 # make bench         speed, memory, start-up and quality: writes docs/benchmarks/
@@ -22,10 +23,16 @@ export MPLBACKEND = Agg
 # Nothing is compiled on installing, which is slow: what is imported is, and only once.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-oldest bench bench-peers lint setup clean
+.PHONY: demo examples test test-oldest bench bench-peers lint setup clean
 
 demo: .venv/.demo
 	.venv/bin/python examples/plot_compress_digits.py $(PICTURE)
+
+examples: .venv/.demo
+	mkdir -p build/examples
+	for script in examples/*.py; do \
+		.venv/bin/python $$script build/examples/$$(basename $$script .py).png || exit; \
+	done
 
 test: .venv/.test
 	.venv/bin/python -m pytest $(PYTEST_FLAGS)

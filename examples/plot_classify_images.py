@@ -143,7 +143,7 @@ for size in SIZES:
 chosen = search.best_params_["encode"].estimator
 name, size = next(key for key, encoder in encoders.items() if encoder is chosen)
 print(
-    "So the autoencoder gains where the code has to be short; else PCA is as good.\n"
+    "So the autoencoder gains where the code has to be short; else PCA does as well.\n"
     "Where 64 numbers are not too many, raw pixels are hard to beat on these digits:\n"
     f"the grid search took {name} ({size} numbers), with an accuracy of "
     f"{search.score(X_test, y_test):.3f}."
