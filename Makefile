@@ -17,6 +17,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_INSTALL = bin/python -m pip install -qq --disable-pip-version-check --no-compile
 PICTURE ?= demo.png
+PICTURES ?= build/examples
 DATA_FLAG = $(if $(DATA),--data '$(DATA)')
 
 export MPLBACKEND = Agg
@@ -29,9 +30,9 @@ demo: .venv/.demo
 	.venv/bin/python examples/plot_compress_digits.py $(PICTURE)
 
 examples: .venv/.demo
-	mkdir -p build/examples
+	mkdir -p $(PICTURES)
 	for script in examples/*.py; do \
-		.venv/bin/python $$script build/examples/$$(basename $$script .py).png || exit; \
+		.venv/bin/python $$script $(PICTURES)/$$(basename $$script .py).png || exit; \
 	done
 
 test: .venv/.test

@@ -58,6 +58,9 @@ class ImageForm:
         elif self.dtype.kind in "iu":
             X_hat = X_hat * (full_range(self.dtype) or 1)
             X_hat = _rounded(X_hat, np.iinfo(self.dtype))
+        elif self.dtype == np.float16:
+            limits = np.finfo(np.float16)
+            X_hat = np.clip(X_hat, limits.min, limits.max)
         return X_hat.astype(self.dtype, copy=False).reshape(-1, *self.row_shape)
 
 
