@@ -104,8 +104,9 @@ class AutoencoderTransformer(
 
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
-        at least 0.01 and at most 1, and 0.01 in `partial_fit`; for solvers other than
-        AdamW, where decay works on the gradient, it is 0.
+        at least 0.01 (0.1 for ``network="conv"``) and at most 1, and 0.01 in
+        `partial_fit`; for solvers other than AdamW, where decay works on the gradient,
+        it is 0.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a

@@ -58,6 +58,7 @@ SHAPING = (
     "loss",
 )
 LEAST_ALPHA = 0.01
+CONV_ALPHA = 0.1  # least for convolutional networks, whose many weights learn by heart
 CONV_BATCH = 128  # most rows that are chosen for a step of a convolutional network
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 
@@ -326,7 +327,8 @@ class Fitting:
             return 0.0
         if self.is_partial:
             return LEAST_ALPHA
-        return auto_alpha(n_train, n_features=self.data.n_features)
+        alpha = auto_alpha(n_train, n_features=self.data.n_features)
+        return max(alpha, CONV_ALPHA) if self._network_name() == "conv" else alpha
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""

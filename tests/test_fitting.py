@@ -177,6 +177,12 @@ def test_rows_that_are_held_out_do_not_count_for_alpha():
     assert fit.plan.alpha == pytest.approx((203 / 360) ** 2)
 
 
+@pytest.mark.parametrize(("n_samples", "alpha"), [(20_000, 0), (320, 236 / 320)])
+def test_auto_alpha_of_convolutions_is_at_least_a_tenth(n_samples, alpha):
+    fit = fitting(noise(n_samples, 36), network="conv", alpha="auto")
+    assert fit._auto_alpha(n_samples) == pytest.approx(max(alpha**2, 0.1))
+
+
 @pytest.mark.parametrize(
     ("network", "rate"), [("mlp", 1e-2), ("conv", 3e-3), (Network, 1e-2)]
 )
