@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import resource
 import sys
 import time
 from datetime import date
@@ -23,6 +24,7 @@ BUNDLED = {
     "wine": datasets.load_wine,
 }
 MOST_ROWS = 10_000
+MB = 1e6
 REPORTS = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 
@@ -84,6 +86,12 @@ def timed(function, *arguments, clock=time.process_time, **options):
     began = clock()
     result = function(*arguments, **options)
     return result, clock() - began
+
+
+def peak():
+    """Return the largest resident memory so far, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
 
 
 def relative_error(X_hat, test, train):

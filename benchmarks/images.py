@@ -42,7 +42,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from _common import find, load, parser, progress, report, split, timed, use_one_thread
+from _common import (
+    MB,
+    find,
+    load,
+    parser,
+    peak,
+    progress,
+    report,
+    split,
+    timed,
+    use_one_thread,
+)
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
@@ -67,7 +78,6 @@ FLOOR_SETS = {  # height and width
 }
 FLOOR_SIZES = (2, 8, 32)
 SEED = 0
-MB = 1e6
 
 
 def fashion(folder):
@@ -307,12 +317,6 @@ def speed(options):
 
 def _spread(ratios):
     return float(np.median(ratios)), min(ratios), max(ratios)
-
-
-def peak():
-    """Return the largest resident memory so far, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
 
 
 def resident():

@@ -14,25 +14,17 @@ that take more digits.
 import argparse
 import json
 import pickle
-import resource
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
-from _common import parser, progress, report
+from _common import MB, parser, peak, progress, report
 
 from skae import AutoencoderTransformer
 
 N_FEATURES = 1000
 FEW_ROWS = 2000
-MB = 1e6
-
-
-def peak():
-    """Return the largest resident memory so far, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
 
 
 def random_rows(n_rows, n_features, dtype):
