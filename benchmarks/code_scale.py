@@ -51,7 +51,7 @@ def results(sets, sizes, folder):
             if not model.proven_:
                 continue
             spread = np.sqrt(model.explained_variance_)
-            white = np.sqrt(spread[0] * spread)  # what skae has multiplied by
+            white = np.sqrt(spread[0] * spread)  # the spread of skae's code
             code, test_code = (model.transform(rows) / white for rows in (train, test))
             row = {"set": name, "numbers": size}
             for exponent in EXPONENTS:

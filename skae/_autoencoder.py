@@ -104,9 +104,9 @@ class AutoencoderTransformer(
 
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
-        at least 0.01 (0.1 for ``network="conv"``) and at most 1, and 0.01 in
-        `partial_fit`; for solvers other than AdamW, where decay works on the gradient,
-        it is 0.
+        at least 0.01 and at most 1; it is 1 for ``network="conv"``, 0.01 in
+        `partial_fit`, and 0 for solvers other than AdamW, where decay works on the
+        gradient.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a
@@ -276,9 +276,9 @@ class AutoencoderTransformer(
     f and g are the two halves of the network, whose last layers start at zero. A and B
     start as PCA's projection to unit variance and its reconstruction. Where the model
     is PCA, u is the spread s along each axis, and the code is PCA's. For a network it
-    is the way between that and a whitened code, u_j = sqrt(s_1 s_j): the first
-    component has the units of the data, and small ones are not lost beside it in a
-    distance. With ``init="random"``, z = f(x), output = g(z) and u = 1.
+    makes the spread of the code half-way between that and a whitened one, scale_ times
+    sqrt(s_1 s_j): the first component has the units of the data, and small ones are
+    not lost beside it in a distance. With ``init="random"``, z = f(x), output = g(z) and u = 1.
 
     Held-out rows judge by a one-sided paired t test of the loss per row against PCA of
     the training rows, at the level that two standard errors have in a large sample.

@@ -45,6 +45,7 @@ SOLVERS = {
 }
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
 ROWS_TO_WARN_BY = 5000  # at most
+ROWS_TO_SCALE_BY = 5000  # at most
 MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a warning
 # Parameters that shape the net, and cannot change where training goes on with it.
 SHAPING = (
@@ -57,10 +58,24 @@ SHAPING = (
     "init",
     "loss",
 )
-LEAST_ALPHA = 0.01
-CONV_ALPHA = 0.1  # least for convolutional networks, whose many weights learn by heart
-CONV_BATCH = 128  # most rows that are chosen for a step of a convolutional network
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
+
+
+@dataclass(frozen=True)
+class AutoLimits:
+    """What "auto" keeps to for one kind of network."""
+
+    learning_rate: float = 1e-2
+    least_alpha: float = 0.01
+    most_rows: int = 512  # in a batch
+
+
+AUTO = {
+    "mlp": AutoLimits(),
+    # Wide, so small steps; learns by heart, so much decay; not cheaper in bulk.
+    "conv": AutoLimits(learning_rate=3e-3, least_alpha=1.0, most_rows=128),
+    None: AutoLimits(),  # a network of the user
+}
 
 
 @dataclass
@@ -280,11 +295,10 @@ class Fitting:
     def _plan(self, network, n_train, max_epochs):
         """Decide what depends on the size of the network and of the data."""
         estimator, device = self.estimator, choose_device(self.estimator.device)
+        limits = AUTO[self._network_name()]
         batch_size = estimator.batch_size
         if batch_size == "auto":
-            batch_size = auto_batch_size(n_train)
-            if self._network_name() == "conv":  # its steps are not cheaper in bulk
-                batch_size = min(batch_size, CONV_BATCH)
+            batch_size = min(auto_batch_size(n_train), limits.most_rows)
         row_work = 6 * max(count_products(network), 1)  # forward 2, backward 4
         step_work = row_work * min(batch_size, n_train)
         if max_epochs == "auto":
@@ -302,33 +316,28 @@ class Fitting:
             patience = 10 if estimator.schedule == "constant" else max_epochs
         alpha = estimator.alpha
         if alpha == "auto":
-            alpha = self._auto_alpha(n_train)
+            alpha = self._auto_alpha(n_train, limits.least_alpha)
+        learning_rate = estimator.learning_rate
+        if learning_rate == "auto":
+            learning_rate = limits.learning_rate
         return Plan(
             batch_size=batch_size,
             max_epochs=max_epochs,
             n_epochs_no_change=patience,
             alpha=alpha,
-            learning_rate=self._learning_rate(),
+            learning_rate=learning_rate,
             precision=precision,
             device=device,
             n_threads=choose_threads(estimator.n_jobs, step_work),
         )
 
-    def _learning_rate(self):
-        """Return the learning rate, smaller for wider networks."""
-        rate = self.estimator.learning_rate
-        if rate == "auto":
-            return 3e-3 if self._network_name() == "conv" else 1e-2
-        return rate
-
-    def _auto_alpha(self, n_train):
+    def _auto_alpha(self, n_train, least):
         """Return the decay by shape, for solvers that decay apart from gradients."""
         if not issubclass(solver_class_and_options(self.estimator.solver)[0], AdamW):
             return 0.0
         if self.is_partial:
-            return LEAST_ALPHA
-        alpha = auto_alpha(n_train, n_features=self.data.n_features)
-        return max(alpha, CONV_ALPHA) if self._network_name() == "conv" else alpha
+            return AutoLimits.least_alpha
+        return max(auto_alpha(n_train, n_features=self.data.n_features), least)
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
@@ -405,6 +414,9 @@ class Fitting:
         if valid is None:  # the loss of an epoch is measured before its last step
             losses = net.sample_losses(train.thinned(ROWS_TO_WARN_BY))
             check.check_converged(losses, net)
+        if isinstance(net.module_, PCAStart) and not self.is_partial:
+            code_spread = net.code_spread(train.thinned(ROWS_TO_SCALE_BY))
+            net.module_.half_whiten(self.start, code_spread)
         self.best_epoch = best.best_epoch_
         self.interrupted = net.interrupted_
 
@@ -515,4 +527,4 @@ def auto_alpha(n_samples, n_features):
     Wide tables of few rows are learnt by heart unless the weights are held down.
     """
     ratio = (n_features + 200) / n_samples
-    return float(np.clip(ratio**2, LEAST_ALPHA, 1.0))
+    return float(np.clip(ratio**2, AutoLimits.least_alpha, 1.0))

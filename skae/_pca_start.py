@@ -220,13 +220,24 @@ class PCAStart(nn.Module):
         self.decoder_path.bias.copy_(torch.from_numpy(bias))
 
     @torch.no_grad()
-    def half_whiten(self, start):
-        """Make the units of the code u_j = sqrt(s_1 s_j), s_j being PCA's spread.
+    def half_whiten(self, start, code_spread=None):
+        """Make the spread of the code sqrt(s_1 s_j), s_j being PCA's.
 
         So large components still count more than small ones, but less than in PCA.
+
+        Parameters
+        ----------
+        start : LinearStart
+
+        code_spread : Tensor of shape (n_components,), default=None
+            Standard deviation of the code in the present units; None if that is PCA's.
         """
         spread = _positive_spread(start)
-        self.units.copy_(torch.from_numpy(np.sqrt(spread[0] * spread)))
+        units = torch.from_numpy(np.sqrt(spread[0] * spread))
+        if code_spread is not None:
+            before = code_spread / self.units.cpu().double()
+            units = torch.where(before > 0, units / before, units)
+        self.units.copy_(units)
 
     def encode(self, X):
         learnt = self.network.encode(X)

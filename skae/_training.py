@@ -419,6 +419,16 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             return sample_losses(rows, self.criterion_, self.infer)
 
+    def code_spread(self, rows):
+        """Return the standard deviation of the code, Tensor of shape (n_components,)."""
+        self.module_.eval()
+        with torch.no_grad():
+            codes = [self.module_.encode(x.to(self.device)) for x, _ in rows.blocks()]
+        code, weight = torch.cat(codes).cpu().double(), rows.weights()
+        weight = torch.ones(len(code)) if weight is None else torch.from_numpy(weight)
+        weight = (weight / weight.sum()).double()[:, None]
+        return (code - (code * weight).sum(0)).square().mul(weight).sum(0).sqrt()
+
     # skorch nests a plain pickle inside its state, which loses classes that live in
     # __main__; plain attributes travel with any pickler. Tensors travel on the CPU.
     def __getstate__(self):

@@ -5,7 +5,8 @@ import logging
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
@@ -177,10 +178,12 @@ def test_rows_that_are_held_out_do_not_count_for_alpha():
     assert fit.plan.alpha == pytest.approx((203 / 360) ** 2)
 
 
-@pytest.mark.parametrize(("n_samples", "alpha"), [(20_000, 0), (320, 236 / 320)])
-def test_auto_alpha_of_convolutions_is_at_least_a_tenth(n_samples, alpha):
-    fit = fitting(noise(n_samples, 36), network="conv", alpha="auto")
-    assert fit._auto_alpha(n_samples) == pytest.approx(max(alpha**2, 0.1))
+@pytest.mark.parametrize("n_samples", [200, 2000])
+def test_auto_alpha_of_convolutions_is_one(n_samples):
+    images = noise(n_samples, 36).reshape(-1, 6, 6)
+    fitted = estimator(network="conv", max_epochs=1, alpha="auto")
+    same = clone(fitted).set_params(alpha=1.0).fit(images)
+    assert_array_equal(fitted.fit(images).transform(images), same.transform(images))
 
 
 @pytest.mark.parametrize(
@@ -313,6 +316,22 @@ def test_kept_network_has_half_whitened_codes():
     expected = np.sqrt(variance[1] / variance[0])
     code = found.transform(X)
     assert_allclose(code[:, 1].var() / code[:, 0].var(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_spread_of_the_code_does_not_follow_decay(network, is_weighted):
+    X = circle(300) * [3, 1, 0.3]
+    weight = np.linspace(1, 2, len(X)) if is_weighted else np.ones(len(X))
+    settings = {"early_stopping": False, "alpha": 3, "max_epochs": 20}
+    found = estimator(2, network=network, image_shape=(3,), **settings)
+    found.fit(X, sample_weight=weight)
+    code, spread = found.transform(X), np.sqrt(found.explained_variance_)
+    variance = np.cov(code.T, aweights=weight, ddof=0).diagonal()
+    assert_allclose(np.sqrt(variance), np.sqrt(spread[0] * spread), rtol=1e-4)
+    plain = found.net_.module_.units.numpy() * found.scale_
+    assert np.abs(plain / np.sqrt(spread[0] * spread) - 1).max() > 0.05
+
 
 
 def test_unproven_network_reports_how_it_was_trained():
