@@ -6,6 +6,7 @@ write the class and put an entry in `NETWORKS`.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -140,29 +141,15 @@ class ConvAutoencoder(nn.Module):
         channels = [n_channels, *hidden_layer_sizes]
         strides = _strides(size, len(hidden_layer_sizes))
         sizes = _sizes(size, strides)
-        n_flat = channels[-1] * math.prod(sizes[-1])
-        widest = min(n_flat, MOST_DENSE)
-        dense = [widest, -(-widest // 2)] if hidden_layer_sizes else []
-        dense = [max(width, n_components) for width in dense]
-
+        stages = list(zip(pairwise(channels), pairwise(sizes), strides, strict=True))
+        act = ACTIVATIONS[activation]
         down, up = [], []
-        for i, stride in enumerate(strides):
-            down += [
-                _conv(channels[i], channels[i + 1], sizes[i], stride, generator),
-                ACTIVATIONS[activation](),
-            ]
-        for i, stride in reversed(list(enumerate(strides))):
-            up += [
-                ACTIVATIONS[activation](),
-                SubPixelConv(
-                    channels[i + 1],
-                    channels[i],
-                    sizes[i + 1],
-                    sizes[i],
-                    stride,
-                    generator,
-                ),
-            ]
+        for (n_in, n_out), (before, _), stride in stages:
+            down += [_conv(n_in, n_out, before, stride, generator), act()]
+        for (n_in, n_out), (before, after), stride in reversed(stages):
+            up += [act(), SubPixelConv(n_out, n_in, after, before, stride, generator)]
+        n_flat = channels[-1] * math.prod(sizes[-1])
+        dense = _dense_widths(n_flat, n_components) if hidden_layer_sizes else []
         widths = [n_flat, *dense, n_components]
         self.encoder = nn.Sequential(
             *down, nn.Flatten(), *_layers(widths, activation, generator)
@@ -247,6 +234,12 @@ class SubPixelConv(nn.Module):
         X = X.reshape(n, n_out, down, across, height, width).permute(0, 1, 4, 2, 5, 3)
         X = X.reshape(n, n_out, height * down, width * across)
         return X[:, :, : self.out_size[0], : self.out_size[1]]
+
+
+def _dense_widths(n_flat, n_components):
+    """Return the widths of the fully connected layers between maps and code."""
+    widest = min(n_flat, MOST_DENSE)
+    return [max(width, n_components) for width in (widest, -(-widest // 2))]
 
 
 def _conv(n_in, n_out, size, stride, generator):

@@ -2,8 +2,6 @@
 
 import functools
 import pickle
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
@@ -1138,25 +1136,6 @@ def test_same_seed_gives_same_bytes():
 
 def test_other_seed_gives_other_bytes():
     assert results(seeded(0), BLOBS) != results(seeded(1), BLOBS)
-
-
-PROCESS = """
-import pickle, sys
-estimator, X = pickle.load(sys.stdin.buffer)
-code = estimator.fit_transform(X)
-sys.stdout.buffer.write(code.tobytes())
-sys.stdout.buffer.write(estimator.reconstruct(X, as_float=True).tobytes())
-"""
-
-
-def test_other_process_gives_same_bytes():
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROCESS],
-        input=pickle.dumps((seeded(), BLOBS)),
-        capture_output=True,
-        check=True,
-    )
-    assert process.stdout == results(seeded(), BLOBS)
 
 
 # Few images

@@ -77,6 +77,7 @@ CASES = {
     "early_stopping": {"early_stopping": True, "n_iter_no_change": 2},
     "dropout": {"network": DropoutNetwork},
     "conv": {"network": ConvNetwork},
+    "signals": {"network": "conv", "image_shape": (12,)},
 }
 
 
