@@ -17,7 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _validation as check
 from skae._callbacks import SklearnCallbacks
 from skae._fitting import SOLVERS, Fitting, solver_class_and_options
-from skae._images import full_range, read_image_form
+from skae._images import (
+    check_form_suits,
+    check_image_shape,
+    check_image_values,
+    full_range,
+    read_image_form,
+)
 from skae._pca_start import fit_mean
 from skae._runtime import (
     RandomStreams,
@@ -278,7 +284,8 @@ class AutoencoderTransformer(
     is PCA, u is the spread s along each axis, and the code is PCA's. For a network it
     makes the spread of the code half-way between that and a whitened one, scale_ times
     sqrt(s_1 s_j): the first component has the units of the data, and small ones are
-    not lost beside it in a distance. With ``init="random"``, z = f(x), output = g(z) and u = 1.
+    not lost beside it in a distance. With ``init="random"``, z = f(x), output = g(z)
+    and u = 1.
 
     Held-out rows judge by a one-sided paired t test of the loss per row against PCA of
     the training rows, at the level that two standard errors have in a large sample.
@@ -689,14 +696,14 @@ class AutoencoderTransformer(
         check.check_callbacks(self.callbacks)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
-        check.check_image_shape(self.image_shape)
+        check_image_shape(self.image_shape)
         form = None if reset else self._form
         X, sample_weight = check.check_training_input(
             self, X, sample_weight, reset=reset, form=form
         )
         if reset:
             form = read_image_form(X, self.image_shape, self.channel_order)
-            check.check_form_suits(form, self.network, self.channel_order)
+            check_form_suits(form, self.network, self.channel_order)
             check.check_n_components(self.n_components, self.n_features_in_)
         else:
             check.check_same_structure(self, self._structure)
@@ -705,7 +712,7 @@ class AutoencoderTransformer(
         data = self._rows(X, form, sample_weight, standardized=loss.standardized)
         check.check_target_range(X, loss, self.loss, data.full_range)
         if form is not None and not reset:
-            check.check_image_values(X, form)
+            check_image_values(X, form)
         report = None
         if hasattr(self, "_init_callback_context"):
             report = SklearnCallbacks(self, data)
@@ -747,7 +754,7 @@ class AutoencoderTransformer(
             self, X, reset=False, form=self._form, min_samples=min_samples
         )
         if self._form is not None:
-            check.check_image_values(X, self._form)
+            check_image_values(X, self._form)
         standardized = self.net_.criterion_.standardized
         rows = self._rows(X, self._form, None, standardized=standardized)
         return rows.copy(mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype())

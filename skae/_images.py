@@ -1,16 +1,26 @@
 """Images: what an array of them says of itself, and how results get its form back.
 
-Below the estimator an image is a flat row of pixels. This file knows what the row was.
+Below the estimator an image is a flat row of pixels. This file knows what the row was,
+and checks that images and parameters agree.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
-__all__ = ["ImageForm", "full_range", "read_image_form"]
+__all__ = [
+    "ImageForm",
+    "check_form_suits",
+    "check_image_shape",
+    "check_image_values",
+    "full_range",
+    "read_image_form",
+]
 
 MOST_CHANNELS = 4  # grey, grey and alpha, RGB, RGB and alpha
+FAR_FROM_WHITE = 10  # no noise gets there, but pixels from 0 to 255 do
 
 
 @dataclass(frozen=True)
@@ -135,3 +145,58 @@ def _find_channels(image_shape, channel_order):
         f"Images of shape {image_shape}: the channels may be the first or the last "
         f"axis; {reason}. Set channel_order='first' or channel_order='last'."
     )
+
+
+def check_image_shape(image_shape):
+    """Raise unless the shape is None or one to three positive whole numbers."""
+    if image_shape is None:
+        return
+    is_shape = 1 <= len(image_shape) <= 3 and all(
+        isinstance(side, (int, np.integer)) and side >= 1 for side in image_shape
+    )
+    if not is_shape:
+        raise ValueError(
+            f"image_shape={image_shape!r} must be one to three whole numbers of at "
+            "least 1: (length,) of a signal, (height, width) of an image, or three "
+            "with its channels."
+        )
+
+
+def check_form_suits(form, network, channel_order):
+    """Raise if parameters for images are given without images."""
+    if form is not None:
+        return
+    if network == "conv":
+        raise ValueError(
+            "network='conv' needs images, but X has rows of features. Pass X of shape "
+            "(n, height, width) or with channels, or set image_shape: (height, width), "
+            "or (length,) for signals; or choose network='mlp'."
+        )
+    if channel_order != "auto":
+        raise ValueError(
+            f"channel_order={channel_order!r} is for images, but X has rows of "
+            "features. Set image_shape too, or leave channel_order at 'auto'."
+        )
+
+
+def check_image_values(X, form):
+    """Raise if the values of X are on another scale than those that `fit` saw.
+
+    Only the dtype says what white is: 255 in uint8, 1 in floats if `fit` saw uint8.
+    """
+    is_pixels, was_pixels = full_range(X.dtype), full_range(form.dtype)
+    if is_pixels and X.dtype.kind != "b" and not was_pixels:
+        raise ValueError(
+            f"X has the dtype {X.dtype}, but fit saw {form.dtype}, whose scale is its "
+            "own. Convert X as you did for fit, or fit to images of its dtype."
+        )
+    if was_pixels and not is_pixels:
+        values = X.data if sp.issparse(X) else X
+        if values.size and max(abs(values.min()), abs(values.max())) > FAR_FROM_WHITE:
+            is_binary = was_pixels == 1
+            remedy = "scale X to that" if is_binary else f"divide X by {was_pixels}"
+            raise ValueError(
+                f"X has the dtype {X.dtype} and values from {values.min():g} to "
+                f"{values.max():g}, but fit saw {form.dtype}: in other dtypes black is "
+                f"0 and white is 1. Pass {form.dtype}, or {remedy}."
+            )

@@ -420,7 +420,7 @@ class AutoencoderNet(NeuralNet):
             return sample_losses(rows, self.criterion_, self.infer)
 
     def code_spread(self, rows):
-        """Return the standard deviation of the code, Tensor of shape (n_components,)."""
+        """Return the spread of the code, Tensor of shape (n_components,)."""
         self.module_.eval()
         with torch.no_grad():
             codes = [self.module_.encode(x.to(self.device)) for x, _ in rows.blocks()]

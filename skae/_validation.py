@@ -18,7 +18,6 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.callbacks import Callback
 from torch import nn
 
-from skae._images import full_range
 from skae._runtime import available_devices
 
 try:
@@ -40,9 +39,6 @@ __all__ = [
     "check_converged",
     "check_device",
     "check_hidden_layer_sizes",
-    "check_form_suits",
-    "check_image_shape",
-    "check_image_values",
     "check_input",
     "check_loss",
     "check_loss_result",
@@ -58,8 +54,6 @@ __all__ = [
     "fit_context",
     "unnamed",
 ]
-
-FAR_FROM_WHITE = 10  # no noise gets there, but pixels from 0 to 255 do
 
 
 def check_input(estimator, X, *, reset, form=None, min_samples=1):
@@ -129,59 +123,6 @@ def _check_images(estimator, X, form, reset, min_samples):
             f"to {seen}. Resize or reshape X to that."
         )
     return X
-
-
-def check_image_shape(image_shape):
-    """Raise unless the shape is None or one to three positive whole numbers."""
-    if image_shape is None:
-        return
-    is_shape = 1 <= len(image_shape) <= 3 and all(
-        isinstance(side, (int, np.integer)) and side >= 1 for side in image_shape
-    )
-    if not is_shape:
-        raise ValueError(
-            f"image_shape={image_shape!r} must be one to three whole numbers of at "
-            "least 1: (length,) of a signal, (height, width) of an image, or three "
-            "with its channels."
-        )
-
-
-def check_form_suits(form, network, channel_order):
-    """Raise if parameters for images are given without images."""
-    if form is not None:
-        return
-    if network == "conv":
-        raise ValueError(
-            "network='conv' needs images, but X has rows of features. Pass X of shape "
-            "(n, height, width) or with channels, or set image_shape: (height, width), "
-            "or (length,) for signals; or choose network='mlp'."
-        )
-    if channel_order != "auto":
-        raise ValueError(
-            f"channel_order={channel_order!r} is for images, but X has rows of "
-            "features. Set image_shape too, or leave channel_order at 'auto'."
-        )
-
-
-def check_image_values(X, form):
-    """Raise if the values of X are on another scale than those that `fit` saw.
-
-    Only the dtype says what white is: 255 in uint8, 1 in floats if `fit` saw uint8.
-    """
-    is_pixels, was_pixels = full_range(X.dtype), full_range(form.dtype)
-    if is_pixels and X.dtype.kind != "b" and not was_pixels:
-        raise ValueError(
-            f"X has the dtype {X.dtype}, but fit saw {form.dtype}, whose scale is its "
-            "own. Convert X as you did for fit, or fit to images of its dtype."
-        )
-    if was_pixels and not is_pixels:
-        values = X.data if sp.issparse(X) else X
-        if values.size and max(abs(values.min()), abs(values.max())) > FAR_FROM_WHITE:
-            raise ValueError(
-                f"X has the dtype {X.dtype} and values from {values.min():g} to "
-                f"{values.max():g}, but fit saw {form.dtype}: in other dtypes black is "
-                f"0 and white is 1. Pass {form.dtype}, or divide X by {was_pixels}."
-            )
 
 
 def check_code(estimator, X):

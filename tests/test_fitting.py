@@ -333,7 +333,6 @@ def test_spread_of_the_code_does_not_follow_decay(network, is_weighted):
     assert np.abs(plain / np.sqrt(spread[0] * spread) - 1).max() > 0.05
 
 
-
 def test_unproven_network_reports_how_it_was_trained():
     fitted = estimator(max_epochs=3).fit(noise(200))
     assert fitted.n_epochs_ == len(fitted.validation_loss_curve_) == 3
