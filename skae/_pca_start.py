@@ -229,15 +229,15 @@ class PCAStart(nn.Module):
         ----------
         start : LinearStart
 
-        code_spread : Tensor of shape (n_components,), default=None
+        code_spread : ndarray of shape (n_components,), default=None
             Standard deviation of the code in the present units; None if that is PCA's.
         """
         spread = _positive_spread(start)
-        units = torch.from_numpy(np.sqrt(spread[0] * spread))
+        units = np.sqrt(spread[0] * spread)
         if code_spread is not None:
-            before = code_spread / self.units.cpu().double()
-            units = torch.where(before > 0, units / before, units)
-        self.units.copy_(units)
+            before = code_spread / self.units.double().cpu().numpy()
+            units = units / np.where(before > 0, before, 1.0)
+        self.units.copy_(torch.from_numpy(units))
 
     def encode(self, X):
         learnt = self.network.encode(X)

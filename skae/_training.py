@@ -420,14 +420,15 @@ class AutoencoderNet(NeuralNet):
             return sample_losses(rows, self.criterion_, self.infer)
 
     def code_spread(self, rows):
-        """Return the spread of the code, Tensor of shape (n_components,)."""
+        """Return the spread of the code, ndarray of shape (n_components,)."""
         self.module_.eval()
         with torch.no_grad():
             codes = [self.module_.encode(x.to(self.device)) for x, _ in rows.blocks()]
-        code, weight = torch.cat(codes).cpu().double(), rows.weights()
-        weight = torch.ones(len(code)) if weight is None else torch.from_numpy(weight)
-        weight = (weight / weight.sum()).double()[:, None]
-        return (code - (code * weight).sum(0)).square().mul(weight).sum(0).sqrt()
+        code, weight = torch.cat(codes).cpu().double().numpy(), rows.weights()
+        if weight is not None:  # a row of weight 0 may hold anything
+            code, weight = code[weight > 0], np.float64(weight[weight > 0])
+        mean = np.average(code, axis=0, weights=weight)
+        return np.sqrt(np.average((code - mean) ** 2, axis=0, weights=weight))
 
     # skorch nests a plain pickle inside its state, which loses classes that live in
     # __main__; plain attributes travel with any pickler. Tensors travel on the CPU.
