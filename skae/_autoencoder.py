@@ -10,8 +10,10 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _validation as check
@@ -35,13 +37,25 @@ from skae._runtime import (
 from skae._training import Rows
 from skae._validation import (
     CallbackSupportMixin,
+    HasMethods,
     Interval,
     Options,
     StrOptions,
     fit_context,
 )
+from skae.bottlenecks import BOTTLENECKS, Bottleneck
+from skae.corruption import CORRUPTIONS, CallableCorruption, Corruption
 from skae.losses import LOSSES, CallableLoss, Loss
 from skae.networks import ACTIVATIONS, NETWORKS, Decoder, Encoder
+from skae.penalties import PENALTIES, CallablePenalty, Penalty
+
+
+def _is_quantized(estimator):
+    """Tell whether a fitted estimator has codebooks."""
+    check_is_fitted(estimator)
+    if hasattr(estimator.net_.module_.bottleneck, "codebook"):
+        return True
+    raise AttributeError("It needs bottleneck='vector_quantized'.")
 
 
 class AutoencoderTransformer(
@@ -65,8 +79,10 @@ class AutoencoderTransformer(
 
     Parameters
     ----------
-    n_components : int, default=2
-        Size of the code. It may exceed the number of features, with a warning.
+    n_components : int or float, default=2
+        Size of the code. It may exceed the number of features, with a warning. A number
+        in (0, 1) asks for that share of the variance: it takes as many components as
+        PCA needs for it, or with ``bottleneck="ordered"`` as few as the network needs.
 
     network : {"auto", "mlp", "conv"} or callable, default="auto"
         What encodes and decodes. "mlp" is fully connected, "conv" convolutional, for
@@ -101,12 +117,37 @@ class AutoencoderTransformer(
         PCA's projection and reconstruction and the network at zero, so that the whole
         starts as PCA. "random" starts the network alone, at random weights.
 
-    loss : {"squared_error", "absolute_error", "huber", "log_loss"}, Loss or callable, \
-            default="squared_error"
-        What training minimises; each is a mean over features. "log_loss" needs X in
-        [0, 1], or images of a dtype of pixels. A callable gets ``(output, X)``, tensors
+    bottleneck : {"variational", "wae", "top_k", "vector_quantized", "ordered"} or \
+            Bottleneck, default=None
+        What makes the code of what the encoder says, and may charge for it (see
+        `skae.bottlenecks`). Only for "ordered", as for None, does the network have to
+        prove that it is better than PCA.
+
+    loss : {"squared_error", "absolute_error", "huber", "log_loss", "poisson", \
+            "negative_binomial", "cosine"}, Loss or callable, default="squared_error"
+        What training minimises (see `skae.losses`). "log_loss" needs X in [0, 1], or
+        images of a dtype of pixels; "poisson" and "negative_binomial" are for counts,
+        which are never negative. A callable gets ``(output, X)``, tensors
         of shape (n_samples, n_features) in standardised units, and returns one number
         per sample.
+
+    penalty : {"l1", "kl", "contractive", "decorrelation", "l2"}, Penalty or callable, \
+            default=None
+        What else is asked of the code (see `skae.penalties`). With a penalty the
+        network does not have to prove that it is better than PCA. A callable gets
+        ``(code, X, encode)`` and returns one number per sample.
+
+    corruption : {"gaussian", "masking", "salt_and_pepper", "swap", "block_masking", \
+            "down_up_sampling"}, Corruption or callable, default=None
+        How rows are spoilt, anew for each batch, before the network sees them in
+        training; it is to return them clean (see `skae.corruption`). Rows held out are
+        spoilt too, always in the same way, to judge by. "block_masking" and
+        "down_up_sampling" are for images. A callable gets ``(X, generator)``,
+        standardised rows and a `torch.Generator`, and returns a tensor of that shape.
+
+    density : {"gaussian_mixture"} or estimator with `fit` and `sample`, default=None
+        What is fitted to the codes of at most 5000 training rows, for `sample` to draw
+        from. "gaussian_mixture" is scikit-learn's with 10 components.
 
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
@@ -189,6 +230,9 @@ class AutoencoderTransformer(
     net_ : skorch.NeuralNet
         The trained net; the network is its ``module_``.
 
+    codebook_ : ndarray of shape (n_groups, n_codes, n_components / n_groups)
+        With ``bottleneck="vector_quantized"``, the vectors that codes consist of.
+
     encoder_ : torch.nn.Module
         From X (a tensor in the space of the data) to code; a copy at each access.
 
@@ -199,7 +243,8 @@ class AutoencoderTransformer(
         True if held-out rows showed, by more than two standard errors, that the network
         reconstructs better than PCA of that size. If False, the model is PCA of all
         rows. None if it was not judged: nothing held out, ``init="random"``,
-        `partial_fit`, or a loss with a link ("log_loss").
+        `partial_fit`, a loss with a link ("log_loss"), a penalty, or a bottleneck that
+        PCA does not have (any but "ordered").
 
     pca_loss_ : float or None
         PCA's loss on the held-out rows, to compare with `validation_loss_curve_`.
@@ -221,6 +266,13 @@ class AutoencoderTransformer(
 
     explained_variance_ : ndarray of shape (n_components,)
         Variance along each axis, with n_samples as the denominator.
+
+    explained_variance_ratio_ : ndarray of shape (n_components,) or None
+        With ``bottleneck="ordered"``, the share of the variance of (at most 2000)
+        training rows that each component adds to those before it; else None.
+
+    density_ : estimator or None
+        What `density` became.
 
     n_epochs_ : int
         Number of epochs trained; 0 if there were too few rows to judge, or if PCA of
@@ -314,14 +366,25 @@ class AutoencoderTransformer(
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
         "network": [StrOptions({"auto", *NETWORKS}), callable],
         "image_shape": [tuple, list, None],
         "channel_order": [StrOptions({"auto", "first", "last"})],
         "hidden_layer_sizes": [tuple, list, StrOptions({"auto"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "init": [StrOptions({"pca", "random"})],
+        "bottleneck": [StrOptions(set(BOTTLENECKS)), Bottleneck, None],
         "loss": [StrOptions(set(LOSSES)), callable],
+        "penalty": [StrOptions(set(PENALTIES)), callable, None],
+        "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, callable, None],
+        "density": [
+            StrOptions({"gaussian_mixture"}),
+            HasMethods(["fit", "sample"]),
+            None,
+        ],
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "solver": [StrOptions(set(SOLVERS)), callable],
         "learning_rate": [
@@ -367,7 +430,11 @@ class AutoencoderTransformer(
         hidden_layer_sizes="auto",
         activation="silu",
         init="pca",
+        bottleneck=None,
         loss="squared_error",
+        penalty=None,
+        corruption=None,
+        density=None,
         alpha="auto",
         solver="adamw",
         learning_rate="auto",
@@ -393,7 +460,11 @@ class AutoencoderTransformer(
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
+        self.bottleneck = bottleneck
         self.loss = loss
+        self.penalty = penalty
+        self.corruption = corruption
+        self.density = density
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -513,7 +584,8 @@ class AutoencoderTransformer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
+            Codes, as `transform` returns them. With ``bottleneck="ordered"`` their
+            first columns are enough.
 
         as_float : bool, default=False
             Whether images come in the dtype of the codes instead of that which `fit`
@@ -551,6 +623,97 @@ class AutoencoderTransformer(
             What ``inverse_transform(transform(X))`` returns.
         """
         return self._reconstruct(_output, self._check_rows(X), as_float)
+
+    def sample(self, n_samples=1, random_state=None, *, as_float=False):
+        """Generate new rows.
+
+        Codes are drawn from a standard normal distribution where the bottleneck made
+        codes look like that ("variational", "wae"), else from `density_`, and decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, in [1, inf).
+
+        random_state : int, RandomState instance or None, default=None
+            Where chance comes from.
+
+        as_float : bool, default=False
+            As for `inverse_transform`.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_features), or that of the images
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to draw from.
+        """
+        check_is_fitted(self)
+        check.check_n_samples(n_samples)
+        random_state = check_random_state(random_state)
+        if self.net_.module_.bottleneck.has_prior:
+            code = random_state.standard_normal((n_samples, self.n_components_))
+        else:
+            check.check_density(self.density_)
+            density = copy.deepcopy(self.density_)
+            if "random_state" in density.get_params():
+                density.set_params(random_state=random_state)
+            code = density.sample(n_samples)
+            code = code[0] if isinstance(code, tuple) else code
+            code = code[random_state.permutation(n_samples)]  # a mixture sorts them
+        return self.inverse_transform(code, as_float=as_float)
+
+    def interpolate(self, X_a, X_b, n_steps=10, *, as_float=False):
+        """Go from rows to other rows along straight lines between their codes.
+
+        Parameters
+        ----------
+        X_a, X_b : array-like of shape (n_samples, n_features), or images
+            First and last rows.
+
+        n_steps : int, default=10
+            Number of rows on each way, the reconstructions of both ends included, in
+            [1, inf).
+
+        as_float : bool, default=False
+            As for `inverse_transform`.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
+        """
+        check.check_n_samples(n_steps, "n_steps")
+        a, b = self.transform(X_a), self.transform(X_b)
+        check.check_pairs(a, b)
+        share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
+        code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
+        X_new = self.inverse_transform(code, as_float=as_float)
+        return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
+
+    @available_if(_is_quantized)
+    def quantize(self, X):
+        """Return codes as whole numbers; only with ``bottleneck="vector_quantized"``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
+            Data.
+
+        Returns
+        -------
+        numbers : ndarray of int, of shape (n_samples, n_groups)
+            Which vector of `codebook_` each piece of the code is: row by row,
+            ``codebook_[group, number]`` side by side is what `transform` returns.
+        """
+        rows = self._check_rows(X)
+        n_groups = self.net_.module_.bottleneck.n_groups
+        return self._map(
+            lambda module, x, target: module.bottleneck.numbers(module.encoded(x)),
+            rows,
+            out=np.empty((len(rows), n_groups), np.int64),
+        )
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Return the squared error of the reconstruction, whatever the loss.
@@ -654,6 +817,14 @@ class AutoencoderTransformer(
         return Decoder(module, *self._standardization(), loss, self._row_shape()).eval()
 
     @property
+    def codebook_(self):
+        """Vectors of a vector-quantised code, by group and number."""
+        module = self.net_.module_
+        _is_quantized(self)
+        units = module.units.unflatten(0, (module.bottleneck.n_groups, 1, -1))
+        return (module.bottleneck.codebook * units * self.scale_).cpu().numpy()
+
+    @property
     def history_(self):
         """One row per epoch: number, seconds, losses, and PCA's held-out loss."""
         import pandas as pd
@@ -692,7 +863,12 @@ class AutoencoderTransformer(
         """Check all arguments and return the fit, ready to run."""
         check.check_network(self.network)
         check.check_device(self.device)
-        check.check_loss(self.loss)
+        loss = self._part("loss", Loss, LOSSES, CallableLoss)
+        bottleneck = self._part("bottleneck", Bottleneck, BOTTLENECKS) or Bottleneck()
+        penalty = self._part("penalty", Penalty, PENALTIES, CallablePenalty)
+        corruption = self._part(
+            "corruption", Corruption, CORRUPTIONS, CallableCorruption
+        )
         check.check_callbacks(self.callbacks)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
@@ -705,18 +881,29 @@ class AutoencoderTransformer(
             form = read_image_form(X, self.image_shape, self.channel_order)
             check_form_suits(form, self.network, self.channel_order)
             check.check_n_components(self.n_components, self.n_features_in_)
+            check.check_bottleneck(bottleneck, self.n_components)
         else:
             check.check_same_structure(self, self._structure)
-        loss = self._loss()
         check.check_loss_result(loss, self.n_features_in_)
         data = self._rows(X, form, sample_weight, standardized=loss.standardized)
         check.check_target_range(X, loss, self.loss, data.full_range)
         if form is not None and not reset:
             check_image_values(X, form)
+        check.check_corruption(corruption, form)
         report = None
         if hasattr(self, "_init_callback_context"):
             report = SklearnCallbacks(self, data)
-        return Fitting(self, data, loss, self._random_streams(reset), form, report)
+        return Fitting(
+            self,
+            data,
+            self._random_streams(reset),
+            loss=loss,
+            bottleneck=bottleneck,
+            penalty=penalty,
+            corruption=corruption,
+            form=form,
+            report=report,
+        )
 
     @staticmethod
     def _rows(X, form, sample_weight, *, standardized):
@@ -726,10 +913,18 @@ class AutoencoderTransformer(
             X, sample_weight, full_range=white, standardized_target=standardized
         )
 
-    def _loss(self):
-        if isinstance(self.loss, str):
-            return LOSSES[self.loss]()
-        return self.loss if isinstance(self.loss, Loss) else CallableLoss(self.loss)
+    def _part(self, name, kind, known, of_callable=None):
+        """Return a new part: by its name, a copy of an object, or from a function."""
+        part = getattr(self, name)
+        check.check_is_no_class(name, part)
+        if part is None:
+            return None
+        if isinstance(part, str):
+            part = known[part]()
+        else:
+            part = clone(part) if isinstance(part, kind) else of_callable(part)
+        check.check_ranges(part)
+        return part
 
     def _random_streams(self, reset):
         """Return new random streams, or those left behind by the fit to go on from."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.special import ndtr, stdtrit
 from torch import nn
 
@@ -51,9 +52,9 @@ class LinearStart:
         lost = 1 - np.square(self.spread).sum() / n_features
         return bool(lost < self.rounding)
 
-    def reconstruct(self, X, units):
+    def reconstruct(self, X, units, n_kept=None):
         """Return PCA's reconstruction of a batch of the standardised rows `units`."""
-        axes = torch.from_numpy(self.components).to(X)
+        axes = torch.from_numpy(self.components[:n_kept]).to(X)
         offset = torch.from_numpy((units.mean - self.mean) / units.scale).to(X)
         return ((X + offset) @ axes.T) @ axes - offset
 
@@ -166,12 +167,75 @@ def _axes_by_iteration(rows, n_components, generator):
     return variances, basis @ rotation
 
 
-class PCAStart(nn.Module):
-    """A network with a linear path beside each half; the whole starts as PCA.
+class Codec(nn.Module):
+    """All that is learnt: a network, the bottleneck in it, the loss and its numbers.
 
-    code = units * (linear(X) + network.encode(X)) and, with the code divided by the
-    units again, output = linear(code) + network.decode(code). X is standardised, and
-    the code starts as that of its PCA.
+    Parameters
+    ----------
+    network : nn.Module
+        Has `encode` and `decode`.
+
+    n_components : int
+
+    loss : Loss
+
+    bottleneck : Bottleneck
+
+    Attributes
+    ----------
+    units : Tensor of shape (n_components,)
+        What the code is multiplied by on its way to the user.
+
+    n_kept : int or None
+        How many components the user gets; None is all.
+    """
+
+    n_kept = None
+
+    def __init__(self, network, n_components, loss, bottleneck):
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.bottleneck = bottleneck
+        self.register_buffer("units", torch.ones(n_components, dtype=torch.float64))
+
+    def encoded(self, X):
+        """Return what the encoder says, of shape (n_samples, n_encoded)."""
+        return self.network.encode(X)
+
+    def output(self, code):
+        """Return the output for codes that are not in units."""
+        return self.network.decode(code)
+
+    def code(self, X):
+        """Return codes that are not in units."""
+        return self.bottleneck.code(self.encoded(X))
+
+    def sample(self, X):
+        """Return output, code (not in units) and its cost, or None, in training."""
+        code, cost = self.bottleneck.sample(self.encoded(X))
+        return self.output(code), code, cost
+
+    def encode(self, X):
+        code = self.code(X) * self.units
+        return code if self.n_kept is None else code[:, : self.n_kept]
+
+    def decode(self, code):
+        """Return the output; components that are not given are zero."""
+        n_given, n_components = code.shape[1], len(self.units)
+        code = code / self.units[:n_given]
+        if n_given < n_components:
+            code = F.pad(code, (0, n_components - n_given))
+        return self.output(code)
+
+
+class PCAStart(Codec):
+    """A codec with a linear path beside each half of its network; it starts as PCA.
+
+    What the encoder says is linear(X) + network.encode(X), and the output is
+    linear(code) + network.decode(code). X is standardised, and the code starts as that
+    of its PCA. Where the encoder gives more numbers than the code has, the linear path
+    is beside the first ones.
 
     Parameters
     ----------
@@ -183,12 +247,13 @@ class PCAStart(nn.Module):
 
     loss : Loss
         Its link says on which scale the output is.
+
+    bottleneck : Bottleneck
     """
 
-    def __init__(self, network, start, loss):
-        super().__init__()
+    def __init__(self, network, start, loss, bottleneck):
         n_components, n_features = start.components.shape
-        self.network = network
+        super().__init__(network, n_components, loss, bottleneck)
         self.encoder_path = nn.utils.skip_init(
             nn.Linear, n_features, n_components, bias=False, dtype=torch.float64
         )
@@ -196,14 +261,15 @@ class PCAStart(nn.Module):
             nn.Linear, n_components, n_features, dtype=torch.float64
         )
         spread = _positive_spread(start)
-        self.register_buffer("units", torch.from_numpy(spread))
+        self.units.copy_(torch.from_numpy(spread))
         self._set_paths(start, spread, loss)
         self.encoder_gate = self.decoder_gate = None
         if hasattr(network, "zero_last_layers"):
             network.zero_last_layers()
         else:
+            n_encoded = bottleneck.n_encoded(n_components)
             self.encoder_gate = nn.Parameter(
-                torch.zeros(n_components, dtype=torch.float64)
+                torch.zeros(n_encoded, dtype=torch.float64)
             )
             self.decoder_gate = nn.Parameter(
                 torch.zeros(n_features, dtype=torch.float64)
@@ -239,14 +305,15 @@ class PCAStart(nn.Module):
             units = units / np.where(before > 0, before, 1.0)
         self.units.copy_(torch.from_numpy(units))
 
-    def encode(self, X):
-        learnt = self.network.encode(X)
+    def encoded(self, X):
+        learnt, linear = self.network.encode(X), self.encoder_path(X)
         if self.encoder_gate is not None:
             learnt = learnt * self.encoder_gate
-        return (self.encoder_path(X) + learnt) * self.units
+        if learnt.shape[1] > linear.shape[1]:
+            linear = F.pad(linear, (0, learnt.shape[1] - linear.shape[1]))
+        return linear + learnt
 
-    def decode(self, code):
-        code = code / self.units
+    def output(self, code):
         learnt = self.network.decode(code)
         if self.decoder_gate is not None:
             learnt = learnt * self.decoder_gate

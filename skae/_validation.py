@@ -7,13 +7,14 @@ import inspect
 import math
 import warnings
 from contextlib import contextmanager
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.callbacks import Callback
 from torch import nn
@@ -30,23 +31,33 @@ except ImportError:  # scikit-learn < 1.9
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "Options",
     "StrOptions",
+    "check_bottleneck",
     "check_built_network",
     "check_callbacks",
     "check_code",
     "check_converged",
+    "check_corrupted",
+    "check_corruption",
+    "check_density",
     "check_device",
     "check_hidden_layer_sizes",
     "check_input",
-    "check_loss",
+    "check_is_no_class",
     "check_loss_result",
     "check_network",
     "check_n_components",
+    "check_n_samples",
+    "check_pairs",
+    "check_penalty",
+    "check_ranges",
     "check_same_structure",
     "check_solver",
     "check_start",
+    "check_takes_n_encoded",
     "check_target_range",
     "check_training_input",
     "check_weight",
@@ -131,7 +142,8 @@ def check_code(estimator, X):
     with _explained(X):
         X = check_array(X, dtype="numeric", input_name="X", ensure_min_samples=0)
     n_components = estimator.n_components_
-    if X.shape[1] != n_components:
+    is_ordered = estimator.net_.module_.bottleneck.is_ordered
+    if not (X.shape[1] == n_components or is_ordered and X.shape[1] < n_components):
         raise ValueError(
             f"X has {X.shape[1]} columns, but inverse_transform of "
             f"{type(estimator).__name__} expects {n_components} components, as "
@@ -271,8 +283,23 @@ def check_network(network):
         )
 
 
-def check_built_network(network, n_features, n_components):
-    """Raise unless a new network encodes to and decodes from n_components numbers."""
+def check_takes_n_encoded(network, bottleneck, extra):
+    """Raise if a network of the user's cannot be as wide as the bottleneck wants."""
+    if not extra:
+        return
+    parameters = inspect.signature(network).parameters.values()
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    if not (takes_any or "n_encoded" in {one.name for one in parameters}):
+        name = getattr(network, "__name__", repr(network))
+        raise TypeError(
+            f"bottleneck={bottleneck!r} needs {extra['n_encoded']} numbers from the "
+            f"encoder for each row. Let network {name} have a parameter n_encoded, the "
+            "width of what encode returns."
+        )
+
+
+def check_built_network(network, n_features, n_components, n_encoded):
+    """Raise unless a new network encodes to n_encoded numbers and decodes the code."""
     name = type(network).__name__
     if not isinstance(network, nn.Module):
         raise TypeError(
@@ -292,8 +319,9 @@ def check_built_network(network, n_features, n_components):
             dtype = next((weight.dtype for weight in network.parameters()), None)
             X = torch.linspace(-1, 1, 2 * n_features, dtype=dtype).reshape(2, -1)
             code = network.encode(X.clone())
-            _check_result(code, (2, n_components), f"{name}.encode", "n_components")
-            output = network.decode(code)
+            meaning = "n_components" if n_encoded == n_components else "n_encoded"
+            _check_result(code, (2, n_encoded), f"{name}.encode", meaning)
+            output = network.decode(code[:, :n_components])
             _check_result(output, (2, n_features), f"{name}.decode", "n_features")
             network.encode(given := X.clone())
     finally:
@@ -408,17 +436,132 @@ def check_target_range(X, loss, name, white):
         )
 
 
-def check_loss(loss):
-    """Raise if `loss` is a class."""
-    if inspect.isclass(loss):
+def check_is_no_class(name, part):
+    """Raise if a part is a class."""
+    if inspect.isclass(part):
         raise TypeError(
-            f"loss is the class {loss.__name__}; pass an instance, {loss.__name__}()."
+            f"{name} is the class {part.__name__}; pass an instance, {part.__name__}()."
         )
+
+
+def check_ranges(part):
+    """Raise if a number of a part, or of the parts in it, is out of its range."""
+    for name, allowed in getattr(part, "choices", {}).items():
+        if (value := getattr(part, name)) not in allowed:
+            raise ValueError(
+                f"{name}={value!r} of {type(part).__name__} must be one of {allowed}."
+            )
+    for name, (low, high) in part.ranges.items():
+        value = getattr(part, name)
+        if not (isinstance(value, Real) and low <= value <= high):
+            raise ValueError(
+                f"{name}={value!r} of {type(part).__name__} must be a number in "
+                f"[{low:g}, {high:g}]."
+            )
+    for inner in part.get_params(deep=False).values():
+        for one in inner if isinstance(inner, (list, tuple)) else [inner]:
+            if hasattr(one, "ranges"):
+                check_ranges(one)
+
+
+def check_corruption(corruption, form):
+    """Raise if a corruption, or one in a chain, is for images and X has none."""
+    for one in [corruption, *getattr(corruption, "corruptions", [])]:
+        if getattr(one, "needs_images", False) and form is None:
+            raise ValueError(
+                f"corruption={one!r} is for images, but X is a table. Pass images, set "
+                "image_shape, or choose another corruption, such as 'swap'."
+            )
+
+
+def check_corrupted(spoilt, X, corruption):
+    """Raise unless a batch is still one, of numbers, after it was spoilt."""
+    if getattr(spoilt, "shape", None) != X.shape or not spoilt.isfinite().all():
+        shape = getattr(spoilt, "shape", None)
+        got = f"a {type(spoilt).__name__}" if shape is None else f"shape {tuple(shape)}"
+        if shape == X.shape:
+            got = "NaN or infinite values"
+        raise ValueError(
+            f"corruption={corruption!r} returned {got}; it must return a tensor of "
+            f"finite numbers, of the shape of its X, {tuple(X.shape)}."
+        )
+
+
+def check_bottleneck(bottleneck, n_components):
+    """Raise if the size of the code does not suit the bottleneck."""
+    if not isinstance(n_components, Integral):
+        if bottleneck.keeps_pca:
+            return
+        raise ValueError(
+            f"n_components={n_components} is a share of the variance, which "
+            f"{type(bottleneck).__name__} does not keep to. Set a whole number."
+        )
+    k = getattr(bottleneck, "k", 1)
+    if k > n_components:
+        raise ValueError(
+            f"k={k} of {type(bottleneck).__name__} is larger than "
+            f"n_components={n_components}. Lower k, or raise n_components."
+        )
+    n_groups = getattr(bottleneck, "n_groups", 1)
+    if n_groups > 1 and n_components % n_groups:
+        raise ValueError(
+            f"n_components={n_components} is not a multiple of n_groups={n_groups} of "
+            f"{type(bottleneck).__name__}, the pieces of the code. Change one of them."
+        )
+
+
+def check_n_samples(n_samples, name="n_samples"):
+    """Raise unless it is a whole number of at least 1."""
+    if not (isinstance(n_samples, Integral) and n_samples >= 1):
+        raise ValueError(f"{name}={n_samples!r} must be a whole number of at least 1.")
+
+
+def check_density(density):
+    """Raise if there is nothing to draw codes from."""
+    if density is None:
+        raise ValueError(
+            "There is no distribution of codes to draw from. Fit with "
+            "density='gaussian_mixture', or with bottleneck='variational' or 'wae'."
+        )
+
+
+def check_pairs(a, b):
+    """Raise unless there are as many codes of X_a as of X_b."""
+    if len(a) != len(b):
+        raise ValueError(
+            f"X_a has {len(a)} rows, but X_b has {len(b)}; each row of X_a needs the "
+            "row of X_b to go to."
+        )
+
+
+def check_penalty(penalty, codec, X):
+    """Raise unless the penalty is one number per sample that gradients pass through."""
+    if penalty is None:
+        return
+    code = codec.code(X)
+    try:
+        result = penalty(code, X, codec.code)
+        if getattr(result, "shape", None) != (len(X),):
+            raise ValueError(
+                f"penalty={penalty!r} returned {result!r} for {len(X)} samples. It "
+                "must return one number per sample, a tensor of shape (n_samples,), as "
+                "does code.abs().mean(1)."
+            )
+        result.sum().backward()
+    except RuntimeError as error:
+        raise ValueError(
+            f"penalty={penalty!r} cannot be differentiated with the network "
+            f"{type(codec.network).__name__} and the bottleneck {codec.bottleneck!r}: "
+            f"{error}. Choose another penalty, activation or bottleneck."
+        ) from error
+    finally:
+        codec.zero_grad(set_to_none=True)
 
 
 def check_loss_result(loss, n_features):
     """Raise unless the loss returns one number per sample."""
     X = torch.full((2, n_features), 0.5)
+    loss.build(np.full(n_features, 0.5))
     result = loss(X, X)
     if getattr(result, "shape", None) != (2,):
         raise ValueError(

@@ -2,7 +2,8 @@
 
 A network is an `nn.Module` built as ``Network(n_features, n_components, **options)``
 with two methods, ``encode(X)`` -> code and ``decode(code)`` -> output. To add one,
-write the class and put an entry in `NETWORKS`.
+write the class and put an entry in `NETWORKS`. Where a bottleneck wants more numbers
+from the encoder than the code has, there is an option `n_encoded` that says how many.
 """
 
 import math
@@ -53,6 +54,9 @@ class MLPAutoencoder(nn.Module):
 
     generator : torch.Generator, default=None
         Source of the initial weights; None is torch's global generator.
+
+    n_encoded : int, default=None
+        Width of what `encode` returns; None is that of the code.
     """
 
     def __init__(
@@ -62,11 +66,15 @@ class MLPAutoencoder(nn.Module):
         hidden_layer_sizes=(128, 128, 64),
         activation="silu",
         generator=None,
+        *,
+        n_encoded=None,
     ):
         super().__init__()
-        sizes = [n_features, *hidden_layer_sizes, n_components]
-        self.encoder = _layers(sizes, activation, generator)
-        self.decoder = _layers(sizes[::-1], activation, generator)
+        sizes = [n_features, *hidden_layer_sizes]
+        self.encoder = _layers(
+            [*sizes, n_encoded or n_components], activation, generator
+        )
+        self.decoder = _layers([n_components, *sizes[::-1]], activation, generator)
 
     def encode(self, X):
         return self.encoder(X)
@@ -117,6 +125,9 @@ class ConvAutoencoder(nn.Module):
     channels_last : bool, default=False
         Whether a row lists the channels of a pixel side by side.
 
+    n_encoded : int, default=None
+        Width of what `encode` returns; None is that of the code.
+
     References
     ----------
     Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
@@ -133,6 +144,7 @@ class ConvAutoencoder(nn.Module):
         size=None,
         n_channels=1,
         channels_last=False,
+        n_encoded=None,
     ):
         super().__init__()
         size = (1, n_features) if size is None else tuple(size)
@@ -150,12 +162,11 @@ class ConvAutoencoder(nn.Module):
             up += [act(), SubPixelConv(n_out, n_in, after, before, stride, generator)]
         n_flat = channels[-1] * math.prod(sizes[-1])
         dense = _dense_widths(n_flat, n_components) if hidden_layer_sizes else []
-        widths = [n_flat, *dense, n_components]
-        self.encoder = nn.Sequential(
-            *down, nn.Flatten(), *_layers(widths, activation, generator)
-        )
+        widths = [n_flat, *dense]
+        inward = _layers([*widths, n_encoded or n_components], activation, generator)
+        self.encoder = nn.Sequential(*down, nn.Flatten(), *inward)
         self.decoder = nn.Sequential(
-            *_layers(widths[::-1], activation, generator),
+            *_layers([n_components, *widths[::-1]], activation, generator),
             nn.Unflatten(1, (channels[-1], *sizes[-1])),
             *up,
         )
