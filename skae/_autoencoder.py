@@ -1,6 +1,7 @@
 """`AutoencoderTransformer`: what users hold."""
 
 import copy
+import math
 from contextlib import contextmanager
 from numbers import Integral, Real
 
@@ -484,7 +485,7 @@ class AutoencoderTransformer(
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, X_target=None):
         """Learn to encode and decode X.
 
         Parameters
@@ -498,6 +499,12 @@ class AutoencoderTransformer(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss, the mean, the scale and PCA. A row of
             weight zero counts as absent.
+
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the decoder is to return for each row, if not X itself: clean images
+            for noisy ones, sharp for coarse ones. Everything that is decoded then has
+            its shape, dtype and units, and the rival is not PCA but linear regression
+            on PCA's code.
 
         Returns
         -------
@@ -518,12 +525,12 @@ class AutoencoderTransformer(
         """
         previous = self._previous() if self.warm_start else None
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, reset=previous is None)
+            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
             fitting.fit(previous)
         return self._publish(fitting)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None, X_target=None):
         """Train one more epoch on X, at a constant learning rate.
 
         The first call sets the mean, the scale and the linear start from its X. Nothing
@@ -540,6 +547,9 @@ class AutoencoderTransformer(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss.
 
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            As for `fit`.
+
         Returns
         -------
         self : AutoencoderTransformer
@@ -553,7 +563,7 @@ class AutoencoderTransformer(
         """
         previous = self._previous()
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, reset=previous is None)
+            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
             fitting.partial_fit(previous)
         return self._publish(fitting)
 
@@ -715,13 +725,16 @@ class AutoencoderTransformer(
             out=np.empty((len(rows), n_groups), np.int64),
         )
 
-    def reconstruction_error(self, X, *, per_feature=False):
+    def reconstruction_error(self, X, *, X_target=None, per_feature=False):
         """Return the squared error of the reconstruction, whatever the loss.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data.
+
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the rows should have become; needed if `fit` saw an X_target.
 
         per_feature : bool, default=False
             Whether to return the error of each feature instead of their mean.
@@ -732,16 +745,16 @@ class AutoencoderTransformer(
             In squared units of the data (where `fit` saw a dtype of pixels, white is
             1); lower is better. With `per_feature`, images give heat maps.
         """
-        rows = self._check_rows(X)
-        shape = (len(rows), *self._row_shape()) if per_feature else len(rows)
+        rows, scale = self._check_compared(X, X_target), self._start.output.scale
+        shape = (len(rows), *self._output_shape()) if per_feature else len(rows)
 
         def squared(module, x, target):
             square = self._residual(module, x, target).square()
             return square if per_feature else square.mean(1)
 
-        return self._map(squared, rows, out=np.empty(shape)) * self.scale_**2
+        return self._map(squared, rows, out=np.empty(shape)) * scale**2
 
-    def score_samples(self, X):
+    def score_samples(self, X, *, X_target=None):
         """Return minus the loss of each row: the higher, the better it is rebuilt.
 
         Parameters
@@ -749,22 +762,25 @@ class AutoencoderTransformer(
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data.
 
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the rows should have become; needed if `fit` saw an X_target.
+
         Returns
         -------
         score : ndarray of shape (n_samples,)
             In the units of the loss, for ``"squared_error"`` the squared units of the
             data. A callable loss is in standardised units.
         """
-        rows = self._check_rows(X)
+        rows = self._check_compared(X, X_target)
         loss = self.net_.criterion_
         losses = self._map(
             lambda module, x, target: loss(_output(module, x), target),
             rows,
             out=np.empty(len(rows)),
         )
-        return -losses * self.scale_**loss.degree
+        return -losses * self._start.output.scale**loss.degree
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None, X_target=None):
         """Return the share of the variance of X that the reconstruction explains.
 
         It is R^2 over all cells of X: 1 for a perfect reconstruction, 0 for one no
@@ -782,18 +798,26 @@ class AutoencoderTransformer(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the rows should have become; needed if `fit` saw an X_target.
+
         Returns
         -------
         score : float
             At most 1; greater is better.
         """
-        rows = self._check_rows(X, min_samples=1)
+        rows = self._check_compared(X, X_target, min_samples=1)
         weight = check.check_weight(sample_weight, rows.X)
-        mean = fit_mean(rows.copy(sample_weight=weight, dtype="float64"))
+        output, standardized = rows.output, self.net_.criterion_.standardized
+        compared = output.copy(sample_weight=weight, dtype="float64")
+        mean = fit_mean(compared.copy(standardized_target=True))
+        shift = torch.from_numpy(output.mean)
 
         def squares(module, x, target):
             error = self._residual(module, x, target).square().sum(1)
-            return torch.stack([error, (x - mean.to(x)).square().sum(1)], 1)
+            if not standardized:
+                target = (target - shift.to(target)) / output.scale
+            return torch.stack([error, (target - mean.to(target)).square().sum(1)], 1)
 
         sums = self._map(squares, rows, out=np.empty((len(rows), 2)))
         with np.errstate(invalid="ignore"):  # rows beyond what squares can hold
@@ -808,13 +832,14 @@ class AutoencoderTransformer(
     def encoder_(self):
         """A copy of the encoder as a torch module: data in, code out."""
         module = copy.deepcopy(self.net_.module_)
-        return Encoder(module, *self._standardization()).eval()
+        return Encoder(module, *self._as_weights(self.mean_, self.scale_)).eval()
 
     @property
     def decoder_(self):
         """A copy of the decoder as a torch module: code in, data out."""
-        module, loss = copy.deepcopy(self.net_.module_), self.net_.criterion_
-        return Decoder(module, *self._standardization(), loss, self._row_shape()).eval()
+        module, output = copy.deepcopy(self.net_.module_), self._start.output
+        numbers = self._as_weights(self.scale_, output.mean, output.scale)
+        return Decoder(module, *numbers, self._output_shape()).eval()
 
     @property
     def codebook_(self):
@@ -859,7 +884,7 @@ class AutoencoderTransformer(
             return None
         return self.net_, self._start
 
-    def _fitting(self, X, sample_weight, *, reset):
+    def _fitting(self, X, sample_weight, X_target, *, reset):
         """Check all arguments and return the fit, ready to run."""
         check.check_network(self.network)
         check.check_device(self.device)
@@ -873,22 +898,32 @@ class AutoencoderTransformer(
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_image_shape(self.image_shape)
-        form = None if reset else self._form
-        X, sample_weight = check.check_training_input(
-            self, X, sample_weight, reset=reset, form=form
+        form, target_form = (None, None) if reset else (self._form, self._target_form)
+        X, sample_weight, target = check.check_training_input(
+            self, X, sample_weight, X_target, reset=reset, form=form
         )
         if reset:
             form = read_image_form(X, self.image_shape, self.channel_order)
             check_form_suits(form, self.network, self.channel_order)
+            target_form = self._read_target_form(target, form)
             check.check_n_components(self.n_components, self.n_features_in_)
             check.check_bottleneck(bottleneck, self.n_components)
         else:
             check.check_same_structure(self, self._structure)
-        check.check_loss_result(loss, self.n_features_in_)
+        n_outputs = self.n_features_in_
+        if target is not None:
+            n_outputs = math.prod(target.shape[1:])
+        check.check_loss_result(loss, n_outputs)
         data = self._rows(X, form, sample_weight, standardized=loss.standardized)
-        check.check_target_range(X, loss, self.loss, data.full_range)
-        if form is not None and not reset:
-            check_image_values(X, form)
+        if not reset:
+            check.check_has_target(target, self._start)
+            if form is not None:
+                check_image_values(X, form)
+        if target is not None:
+            target = self._target_rows(target, target_form, loss, reset)
+            data = data.copy(target=target)
+        output = data.output
+        check.check_target_range(output.X, loss, self.loss, output.full_range)
         check.check_corruption(corruption, form)
         report = None
         if hasattr(self, "_init_callback_context"):
@@ -902,6 +937,7 @@ class AutoencoderTransformer(
             penalty=penalty,
             corruption=corruption,
             form=form,
+            target_form=target_form,
             report=report,
         )
 
@@ -912,6 +948,30 @@ class AutoencoderTransformer(
         return Rows(
             X, sample_weight, full_range=white, standardized_target=standardized
         )
+
+    def _read_target_form(self, target, form):
+        """Return the ImageForm of X_target, or None if there is none or it is a table.
+
+        Flat rows are images where those of X are, and there are as many features.
+        """
+        if target is None:
+            return form
+        image_shape = None
+        is_flat, n_outputs = target.ndim == 2, math.prod(target.shape[1:])
+        if is_flat and form is not None and n_outputs == self.n_features_in_:
+            image_shape = form.image_shape
+        target_form = read_image_form(target, image_shape, self.channel_order)
+        sizes = n_outputs, self.n_features_in_
+        check.check_target_suits(form, target_form, self.network, *sizes)
+        return target_form
+
+    def _target_rows(self, target, form, loss, reset):
+        """Return X_target as rows that are not standardised yet."""
+        if not reset:
+            check.check_target_shape(target.shape[1:], self._output_shape())
+            if form is not None:
+                check_image_values(target, form)
+        return self._rows(target, form, None, standardized=loss.standardized)
 
     def _part(self, name, kind, known, of_callable=None):
         """Return a new part: by its name, a copy of an object, or from a function."""
@@ -954,6 +1014,18 @@ class AutoencoderTransformer(
         rows = self._rows(X, self._form, None, standardized=standardized)
         return rows.copy(mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype())
 
+    def _check_compared(self, X, X_target, *, min_samples=0):
+        """Return X as rows with what their reconstruction is compared with."""
+        rows = self._check_rows(X, min_samples=min_samples)
+        check.check_has_target(X_target, self._start)
+        if X_target is None:
+            return rows
+        target = check.check_target(X_target, rows.X)
+        loss, output = self.net_.criterion_, self._start.output
+        target = self._target_rows(target, self._target_form, loss, reset=False)
+        units = {"mean": output.mean, "scale": output.scale, "dtype": rows.dtype}
+        return rows.copy(target=target.copy(**units))
+
     def _map(self, function, rows, out, finish=lambda result: result):
         """Write ``function(module, X, target)`` of each batch of rows into `out`.
 
@@ -963,7 +1035,8 @@ class AutoencoderTransformer(
         if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
             module = copy.deepcopy(module).double()  # exact whatever the batch
         else:
-            rows = rows.copy(dtype=net.dtype())
+            target = rows.target and rows.target.copy(dtype=net.dtype())
+            rows = rows.copy(dtype=net.dtype(), target=target)
         blocks = rows.blocks(width=self.n_features_in_)
         work = 2 * count_products(module) * blocks.batch_size
         n_threads = choose_threads(self.n_jobs, work)
@@ -979,39 +1052,41 @@ class AutoencoderTransformer(
     def _reconstruct(self, function, rows, as_float):
         """Return the output that `function` computes, in data space."""
         loss, dtype = self.net_.criterion_, np.dtype(rows.dtype)
-        mean = self.mean_.astype(dtype)
-        restores = self._form is not None and not as_float
+        output, form = self._start.output, self._target_form
+        mean, scale = output.mean.astype(dtype), dtype.type(output.scale)
+        restores = form is not None and not as_float
 
         def finish(X_hat):
             X_hat = X_hat.astype(dtype, copy=False)
             if loss.standardized:
-                X_hat = X_hat * dtype.type(self.scale_) + mean
-            return self._form.restore(X_hat) if restores else X_hat
+                X_hat = X_hat * scale + mean
+            return form.restore(X_hat) if restores else X_hat
 
-        shape = len(rows), *self._row_shape()
+        shape = len(rows), *self._output_shape()
         return self._map(
             lambda module, x, target: loss.inverse_link(function(module, x)),
             rows,
-            out=np.empty(shape, self._form.dtype if restores else dtype),
+            out=np.empty(shape, form.dtype if restores else dtype),
             finish=finish,
         )
 
-    def _row_shape(self):
-        """Return the shape of a row of the X that `fit` saw."""
-        return (self.n_features_in_,) if self._form is None else self._form.row_shape
+    def _output_shape(self):
+        """Return the shape of a row of what `fit` was to reconstruct."""
+        if self._target_form is not None:
+            return self._target_form.row_shape
+        return self._start.output.mean.shape
 
     def _residual(self, module, x, target):
         """Return reconstruction minus data, in standardised units."""
         loss, output = self.net_.criterion_, _output(module, x)
         if loss.standardized:
             return output - target
-        return (loss.inverse_link(output) - target) / self.scale_
+        return (loss.inverse_link(output) - target) / self._start.output.scale
 
-    def _standardization(self):
-        """Return mean and scale as tensors like the weights of the net."""
+    def _as_weights(self, *numbers):
+        """Return numbers as tensors like the weights of the net."""
         weight = next(self.net_.module_.parameters())
-        numbers = (self.mean_, self.scale_)
-        return tuple(torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers)
+        return [torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers]
 
     # What scikit-learn asks
 

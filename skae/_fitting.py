@@ -123,8 +123,9 @@ class Fitting:
 
     streams : RandomStreams
 
-    form : ImageForm, default=None
-        What the rows look like if they are images.
+    form, target_form : ImageForm, default=None
+        What the rows, and those that are to be reconstructed, look like if they are
+        images.
 
     penalty : Penalty, default=None
 
@@ -178,6 +179,7 @@ class Fitting:
         penalty=None,
         corruption=None,
         form=None,
+        target_form=None,
         report=None,
     ):
         self.estimator = estimator
@@ -188,6 +190,7 @@ class Fitting:
         self.penalty = penalty
         self.corruption = corruption
         self.form = form
+        self.target_form = target_form
         self.report = report
         self.spoil = None
 
@@ -235,6 +238,7 @@ class Fitting:
         return {
             "_streams": self.streams if continues else None,
             "_form": self.form,
+            "_target_form": self.target_form,
             "image_shape_": self.form and self.form.image_shape,
             "channel_order_": self.form and self.form.channel_order,
             "_structure": {name: getattr(self.estimator, name) for name in SHAPING},
@@ -322,8 +326,11 @@ class Fitting:
         estimator, network = self.estimator, self._network_name()
         n_features, n_components = self.data.n_features, self.n_components
         n_encoded, extra = self.bottleneck.n_encoded(n_components), {}
+        n_outputs = self.data.output.n_features
         if n_encoded != n_components:
-            extra = {"n_encoded": n_encoded}
+            extra["n_encoded"] = n_encoded
+        if n_outputs != n_features:
+            extra["n_outputs"] = n_outputs
         if network is not None:
             return NETWORKS[network](
                 n_features,
@@ -334,10 +341,11 @@ class Fitting:
                 **extra,
             )
         network = estimator.network
-        check.check_takes_n_encoded(network, self.bottleneck, extra)
+        check.check_takes(network, extra)
         with self.streams.lent():
             network = network(n_features=n_features, n_components=n_components, **extra)
-        check.check_built_network(network, n_features, n_components, n_encoded)
+        sizes = (n_features, n_components, n_encoded, n_outputs)
+        check.check_built_network(network, *sizes)
         return network
 
     def _network_name(self):
@@ -416,11 +424,11 @@ class Fitting:
         estimator, plan, n_components = self.estimator, self.plan, self.n_components
         self.start = fit_linear_start(rows, n_components, self.streams.init)
         check.check_start(self.start)
-        self.loss.build(self.start.mean)
-        n_features, explained = len(self.start.mean), np.square(self.start.spread).sum()
-        n_left = max(n_features - n_components, 1)
-        noise = max((n_features - explained) / n_left, self.start.rounding)
-        self.bottleneck.build(n_components, self.loss.nat(float(noise)) / n_features)
+        self.loss.build(self.start.output.mean)
+        n_outputs = len(self.start.output.mean)
+        lost = n_outputs * self.start.share_lost() / max(n_outputs - n_components, 1)
+        nat = self.loss.nat(max(float(lost), self.start.rounding))
+        self.bottleneck.build(n_components, nat / n_outputs)
         if estimator.init == "pca":
             module = PCAStart(network, self.start, self.loss, self.bottleneck)
         else:
@@ -456,11 +464,16 @@ class Fitting:
 
     def _standardized(self, rows):
         """Return rows as the net wants them."""
+        start, dtype, target = self.start, self.net.dtype(), rows.target
+        if target is not None:
+            mean, scale = start.target.mean, start.target.scale
+            target = target.copy(mean=mean, scale=scale, dtype=dtype)
         return rows.copy(
-            mean=self.start.mean,
-            scale=self.start.scale,
-            dtype=self.net.dtype(),
+            mean=start.mean,
+            scale=start.scale,
+            dtype=dtype,
             corrupt=self.spoil,
+            target=target,
         )
 
     def _optimizer(self):

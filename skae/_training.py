@@ -65,6 +65,9 @@ class Rows(torch.utils.data.Dataset):
     corrupt : callable, default=None
         ``corrupt(X, start)`` -> what the network sees of a standardised batch;
         `start` is the number of its first row, or None if rows are drawn in any order.
+
+    target : Rows, default=None
+        All rows of what the output is compared with; None is these rows themselves.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Rows(torch.utils.data.Dataset):
         dtype="float64",
         standardized_target=True,
         corrupt=None,
+        target=None,
     ):
         self.X = X
         self.n_features = math.prod(X.shape[1:])
@@ -89,6 +93,7 @@ class Rows(torch.utils.data.Dataset):
         self.dtype = dtype
         self.standardized_target = standardized_target
         self.corrupt = corrupt
+        self.target = target
         if sample_weight is not None:
             chosen = sample_weight if index is None else sample_weight[index]
             sample_weight = sample_weight / chosen.mean()
@@ -110,6 +115,7 @@ class Rows(torch.utils.data.Dataset):
             "dtype",
             "standardized_target",
             "corrupt",
+            "target",
         )
         arguments = {name: getattr(self, name) for name in names} | changes
         return Rows(self.X, **arguments)
@@ -131,7 +137,9 @@ class Rows(torch.utils.data.Dataset):
         np.divide(X, self._divisor, out=X)
         X = torch.from_numpy(X.astype(self.dtype, copy=False))
         target = X
-        if not self.standardized_target:
+        if self.target is not None:
+            target = self.target.take(rows)[1][0]
+        elif not self.standardized_target:
             raw = raw.astype(self.dtype)
             raw = raw if self.full_range is None else raw / self.full_range
             target = torch.from_numpy(raw)
@@ -143,6 +151,17 @@ class Rows(torch.utils.data.Dataset):
             target,
             torch.from_numpy(self.sample_weight[rows].astype(self.dtype)),
         )
+
+    def target_rows(self):
+        """Return these rows of the target, with their weights, or None."""
+        if self.target is None:
+            return None
+        return self.target.copy(index=self.index, sample_weight=self.sample_weight)
+
+    @property
+    def output(self):
+        """The rows whose mean and scale the output has."""
+        return self if self.target is None else self.target
 
     def result_dtype(self):
         """Return the dtype of what is computed from these rows.
@@ -481,12 +500,17 @@ class AutoencoderNet(NeuralNet):
                 code = module.encode(x)
                 weight = torch.ones(len(x)) if weight is None else weight
                 weight = weight.to(self.device).double()[:, None]
-                total += (weight * x.double().square()).sum().item()
+                centred = target.double()
+                if not loss.standardized:
+                    mean = torch.from_numpy(rows.output.mean).to(centred)
+                    centred = (centred - mean) / rows.output.scale
+                total += (weight * centred.square()).sum().item()
                 for k in range(n_components):
                     output = module.decode(code[:, : k + 1])
                     residual = output - target
                     if not loss.standardized:
-                        residual = (loss.inverse_link(output) - target) / rows.scale
+                        residual = loss.inverse_link(output) - target
+                        residual = residual / rows.output.scale
                     left[k] += (weight * residual.double().square()).sum().cpu()
         return 1 - left.numpy() / (total or 1.0)
 

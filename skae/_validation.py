@@ -44,6 +44,7 @@ __all__ = [
     "check_corruption",
     "check_density",
     "check_device",
+    "check_has_target",
     "check_hidden_layer_sizes",
     "check_input",
     "check_is_no_class",
@@ -57,8 +58,10 @@ __all__ = [
     "check_same_structure",
     "check_solver",
     "check_start",
-    "check_takes_n_encoded",
+    "check_takes",
     "check_target_range",
+    "check_target_shape",
+    "check_target_suits",
     "check_training_input",
     "check_weight",
     "explained_batch_norm",
@@ -239,16 +242,74 @@ def _locate_non_finite(X):
     return f"The first one is in row {row}, column {column}{name}."
 
 
-def check_training_input(estimator, X, sample_weight, *, reset, form=None):
-    """Return X and sample_weight (or None) without the rows whose weight is zero."""
+def check_training_input(estimator, X, sample_weight, target, *, reset, form=None):
+    """Return X, sample_weight and target without the rows whose weight is zero.
+
+    The last two may be None.
+    """
     X = check_input(estimator, X, reset=reset, form=form)
+    if target is not None:
+        target = check_target(target, X)
     if sample_weight is None:
-        return X, None
+        return X, None, target
     sample_weight = check_weight(sample_weight, X)
     kept = np.flatnonzero(sample_weight)
     if len(kept) < len(sample_weight):
         X, sample_weight = X[kept], sample_weight[kept]
-    return X, sample_weight
+        target = None if target is None else target[kept]
+    return X, sample_weight, target
+
+
+def check_target(target, X):
+    """Return X_target as an array or CSR matrix of numbers, one row for each of X."""
+    _check_mask(target, "X_target")
+    target = check_array(
+        target,
+        accept_sparse="csr",
+        dtype="numeric",
+        allow_nd=True,
+        ensure_min_samples=0,
+        input_name="X_target",
+    )
+    if target.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"X_target has {target.shape[0]} rows, but X has {X.shape[0]}. Pass what "
+            "each row of X is to become, in the same order."
+        )
+    return target
+
+
+def check_has_target(target, start):
+    """Raise unless a target is given where `fit` saw one, and nowhere else."""
+    if start.target is not None and target is None:
+        raise ValueError(
+            "fit saw an X_target, so errors are those against a target: pass X_target."
+        )
+    if start.target is None and target is not None:
+        raise ValueError(
+            "X_target is given, but fit saw none: leave it out, or fit with X_target."
+        )
+
+
+def check_target_shape(shape, expected):
+    """Raise unless X_target has rows as `fit` saw them."""
+    if shape != expected:
+        raise ValueError(
+            f"X_target has rows of shape {shape}, but fit saw {expected}. Reshape it."
+        )
+
+
+def check_target_suits(form, target_form, network, n_outputs, n_features):
+    """Raise if convolutions cannot give what X_target has."""
+    if form is None or network not in ("auto", "conv"):
+        return
+    wanted = target_form and target_form.image_shape
+    if n_outputs != n_features or wanted not in (None, form.image_shape):
+        raise ValueError(
+            f"X_target has images of shape {wanted or (n_outputs,)}, but X of "
+            f"{form.image_shape}: convolutions give images of the shape of X. Resize "
+            "one of them, or set network='mlp'."
+        )
 
 
 def check_n_components(n_components, n_features):
@@ -283,23 +344,26 @@ def check_network(network):
         )
 
 
-def check_takes_n_encoded(network, bottleneck, extra):
-    """Raise if a network of the user's cannot be as wide as the bottleneck wants."""
-    if not extra:
-        return
+def check_takes(network, widths):
+    """Raise if a network of the user's cannot have the widths that are needed."""
     parameters = inspect.signature(network).parameters.values()
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
-    if not (takes_any or "n_encoded" in {one.name for one in parameters}):
-        name = getattr(network, "__name__", repr(network))
-        raise TypeError(
-            f"bottleneck={bottleneck!r} needs {extra['n_encoded']} numbers from the "
-            f"encoder for each row. Let network {name} have a parameter n_encoded, the "
-            "width of what encode returns."
-        )
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return
+    reasons = {
+        "n_encoded": "the bottleneck needs so many numbers from encode for each row",
+        "n_outputs": "X_target has so many features, which decode is to return",
+    }
+    for width, value in widths.items():
+        if width not in {one.name for one in parameters}:
+            name = getattr(network, "__name__", repr(network))
+            raise TypeError(
+                f"network {name} must have a parameter {width}, here {value}: "
+                f"{reasons[width]}."
+            )
 
 
-def check_built_network(network, n_features, n_components, n_encoded):
-    """Raise unless a new network encodes to n_encoded numbers and decodes the code."""
+def check_built_network(network, n_features, n_components, n_encoded, n_outputs):
+    """Raise unless a new network encodes and decodes to the widths that are needed."""
     name = type(network).__name__
     if not isinstance(network, nn.Module):
         raise TypeError(
@@ -322,7 +386,8 @@ def check_built_network(network, n_features, n_components, n_encoded):
             meaning = "n_components" if n_encoded == n_components else "n_encoded"
             _check_result(code, (2, n_encoded), f"{name}.encode", meaning)
             output = network.decode(code[:, :n_components])
-            _check_result(output, (2, n_features), f"{name}.decode", "n_features")
+            meaning = "n_features" if n_outputs == n_features else "n_outputs"
+            _check_result(output, (2, n_outputs), f"{name}.decode", meaning)
             network.encode(given := X.clone())
     finally:
         network.train(was_training)
