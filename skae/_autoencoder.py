@@ -923,7 +923,8 @@ class AutoencoderTransformer(
             target = self._target_rows(target, target_form, loss, reset)
             data = data.copy(target=target)
         output = data.output
-        check.check_target_range(output.X, loss, self.loss, output.full_range)
+        name = "X" if target is None else "X_target"
+        check.check_target_range(output.X, loss, self.loss, output.full_range, name)
         check.check_corruption(corruption, form)
         report = None
         if hasattr(self, "_init_callback_context"):

@@ -644,7 +644,9 @@ class Fitting:
 
         mean = torch.from_numpy(link_at_mean(self.start, self.loss)[0])
         rivals = {
-            "the mean of each feature": mean_loss(lambda x: mean.to(x).expand_as(x))
+            "the mean of each feature": mean_loss(
+                lambda x: mean.to(x).expand(len(x), -1)
+            )
         }
         slack = MARGIN * rivals["the mean of each feature"]
         if self._has_rival():

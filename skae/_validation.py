@@ -486,7 +486,7 @@ def check_solver(solver, alpha):
         )
 
 
-def check_target_range(X, loss, name, white):
+def check_target_range(X, loss, loss_name, white, name="X"):
     """Raise if X has values that the loss cannot compare with."""
     low, high = (limit * (white or 1) for limit in loss.target_range)
     values = X.data if sp.issparse(X) else X
@@ -495,8 +495,8 @@ def check_target_range(X, loss, name, white):
     smallest, largest = values.min(), values.max()
     if smallest < low or largest > high:
         raise ValueError(
-            f"loss={name!r} needs X in [{low:g}, {high:g}], but X has values from "
-            f"{smallest:g} to {largest:g}. Scale X (MinMaxScaler, or divide pixels by "
+            f"loss={loss_name!r} needs {name} in [{low:g}, {high:g}], but {name} has "
+            f"values from {smallest:g} to {largest:g}. Scale it (MinMaxScaler, or divide pixels by "
             "their maximum), or choose loss='squared_error'."
         )
 
