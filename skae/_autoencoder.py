@@ -152,9 +152,9 @@ class AutoencoderTransformer(
 
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
-        at least 0.01 and at most 1; it is 1 for ``network="conv"``, 0.01 in
-        `partial_fit`, and 0 for solvers other than AdamW, where decay works on the
-        gradient.
+        at least 0.01 and at most 1; for ``network="conv"`` it is the root of
+        ``7500 / n_samples``, at most 1. It is 0.01 in `partial_fit`, and 0 for solvers
+        other than AdamW, where decay works on the gradient.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a

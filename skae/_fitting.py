@@ -3,7 +3,9 @@
 import copy
 import inspect
 import logging
+import math
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -73,24 +75,8 @@ SHAPING = (
     "bottleneck",
     "loss",
 )
+LEAST_ALPHA = 0.01
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
-
-
-@dataclass(frozen=True)
-class AutoLimits:
-    """What "auto" keeps to for one kind of network."""
-
-    learning_rate: float = 1e-2
-    least_alpha: float = 0.01
-    most_rows: int = 512  # in a batch
-
-
-AUTO = {
-    "mlp": AutoLimits(),
-    # Wide, so small steps; learns by heart, so much decay; not cheaper in bulk.
-    "conv": AutoLimits(learning_rate=3e-3, least_alpha=1.0, most_rows=128),
-    None: AutoLimits(),  # a network of the user
-}
 
 
 @dataclass
@@ -375,10 +361,10 @@ class Fitting:
     def _plan(self, network, n_train, max_epochs):
         """Decide what depends on the size of the network and of the data."""
         estimator, device = self.estimator, choose_device(self.estimator.device)
-        limits = AUTO[self._network_name()]
+        rules = AUTO[self._network_name()]
         batch_size = estimator.batch_size
         if batch_size == "auto":
-            batch_size = min(auto_batch_size(n_train), limits.most_rows)
+            batch_size = min(auto_batch_size(n_train), rules.most_rows)
         row_work = 6 * max(count_products(network), 1)  # forward 2, backward 4
         step_work = row_work * min(batch_size, n_train)
         if max_epochs == "auto":
@@ -396,10 +382,10 @@ class Fitting:
             patience = 10 if estimator.schedule == "constant" else max_epochs
         alpha = estimator.alpha
         if alpha == "auto":
-            alpha = self._auto_alpha(n_train, limits.least_alpha)
+            alpha = self._auto_alpha(n_train, rules)
         learning_rate = estimator.learning_rate
         if learning_rate == "auto":
-            learning_rate = limits.learning_rate
+            learning_rate = rules.learning_rate
         return Plan(
             batch_size=batch_size,
             max_epochs=max_epochs,
@@ -411,13 +397,13 @@ class Fitting:
             n_threads=choose_threads(estimator.n_jobs, step_work),
         )
 
-    def _auto_alpha(self, n_train, least):
+    def _auto_alpha(self, n_train, rules):
         """Return the decay by shape, for solvers that decay apart from gradients."""
         if not issubclass(solver_class_and_options(self.estimator.solver)[0], AdamW):
             return 0.0
         if self.is_partial:
-            return AutoLimits.least_alpha
-        return max(auto_alpha(n_train, n_features=self.data.n_features), least)
+            return LEAST_ALPHA
+        return rules.alpha(n_train, self.data.n_features)
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
@@ -688,4 +674,29 @@ def auto_alpha(n_samples, n_features):
     Wide tables of few rows are learnt by heart unless the weights are held down.
     """
     ratio = (n_features + 200) / n_samples
-    return float(np.clip(ratio**2, AutoLimits.least_alpha, 1.0))
+    return float(np.clip(ratio**2, LEAST_ALPHA, 1.0))
+
+
+def auto_conv_alpha(n_samples, n_features):
+    """Return the root of 7500 / n_samples, at most 1.
+
+    Convolutional networks are large, and learn thousands of images by heart.
+    """
+    return min(1.0, math.sqrt(7500 / n_samples))
+
+
+@dataclass(frozen=True)
+class AutoRules:
+    """What "auto" means for one kind of network."""
+
+    learning_rate: float = 1e-2
+    alpha: Callable = auto_alpha
+    most_rows: int = 512  # in a batch
+
+
+AUTO = {
+    "mlp": AutoRules(),
+    # Wide, so small steps; not cheaper in bulk.
+    "conv": AutoRules(learning_rate=3e-3, alpha=auto_conv_alpha, most_rows=128),
+    None: AutoRules(),  # a network of the user
+}
