@@ -654,6 +654,7 @@ class AutoencoderTransformer(
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_features), or that of the images
+            Rows in the space of the data.
 
         Raises
         ------
@@ -680,8 +681,11 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X_a, X_b : array-like of shape (n_samples, n_features), or images
-            First and last rows.
+        X_a : array-like of shape (n_samples, n_features), or images
+            Rows to start from.
+
+        X_b : array-like of shape (n_samples, n_features), or images
+            Rows to go to.
 
         n_steps : int, default=10
             Number of rows on each way, the reconstructions of both ends included, in
@@ -693,6 +697,7 @@ class AutoencoderTransformer(
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
+            The rows on each way, in the space of the data.
         """
         check.check_n_samples(n_steps, "n_steps")
         a, b = self.transform(X_a), self.transform(X_b)

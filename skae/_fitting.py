@@ -189,7 +189,7 @@ class Fitting:
             logger.info("%d rows are too few to judge by: the model is PCA", len(train))
             with self._begun(train, 0, None):
                 self.proven = False
-                self._finish(train)
+                self._finish()
             return self
         with self._begun(train, estimator.max_epochs, previous):
             is_plain = self.corruption is None
@@ -202,7 +202,7 @@ class Fitting:
                     self._judge(train, valid, is_continued=previous is not None)
                 else:
                     self._warn_if_poor(train if valid is None else valid)
-            self._finish(train)
+            self._finish()
         return self
 
     def _has_rival(self):
@@ -595,9 +595,9 @@ class Fitting:
             sizes.append(sizes[-1] // 2)
         return sizes
 
-    def _finish(self, train):
+    def _finish(self):
         """Learn what is asked for besides the net, once that is settled."""
-        rows = self._standardized(train).copy(corrupt=None)
+        rows = self._standardized(self.data).copy(corrupt=None)
         if self.bottleneck.is_ordered:
             shares = self.net.explained_shares(rows.thinned(ROWS_TO_ORDER_BY))
             if not isinstance(self.estimator.n_components, Integral):

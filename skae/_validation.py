@@ -496,8 +496,8 @@ def check_target_range(X, loss, loss_name, white, name="X"):
     if smallest < low or largest > high:
         raise ValueError(
             f"loss={loss_name!r} needs {name} in [{low:g}, {high:g}], but {name} has "
-            f"values from {smallest:g} to {largest:g}. Scale it (MinMaxScaler, or divide pixels by "
-            "their maximum), or choose loss='squared_error'."
+            f"values from {smallest:g} to {largest:g}. Scale it (MinMaxScaler, or "
+            "divide pixels by their maximum), or choose loss='squared_error'."
         )
 
 

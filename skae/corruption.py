@@ -277,6 +277,7 @@ class Chain(Corruption):
     Parameters
     ----------
     corruptions : list of Corruption
+        In the order in which they spoil.
     """
 
     def __init__(self, corruptions):

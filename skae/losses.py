@@ -189,6 +189,9 @@ class CountLoss(Loss):
     target_range = (0.0, math.inf)
     SMALLEST = 1e-3  # share of the mean below which the link is cut off
 
+    def __init__(self):
+        self.build(np.ones(1))  # until a training says more
+
     def build(self, mean):
         floor = 1e-4 * mean.mean() if mean.any() else 1.0  # of features never seen
         self.register_buffer("mean", torch.from_numpy(np.maximum(mean, floor)))

@@ -143,28 +143,31 @@ class ContractivePenalty(Penalty):
         with torch.enable_grad():
             X = X.detach().requires_grad_()
             code = encode(X)
-            code = code / _mean_square(code).sqrt()
-            n_components = code.shape[1]
+            units = _mean_square(code).rsqrt()
+            n_components = len(units)
             is_exact = n_components <= self.MOST_EXACT
             if self.method != "auto":
                 is_exact = self.method == "exact"
             if is_exact:
-                sums = code.sum(0)
-                slopes = [_slope(total, X) for total in sums]
-                squares = sum(slope.square().sum(1) for slope in slopes)
+                directions = units.diag()
             else:
-                signs = torch.randint_like(code, 2) * 2 - 1
-                squares = _slope((signs * code).sum(), X).square().sum(1)
+                directions = [units * (torch.randint_like(code, 2) * 2 - 1)]
+            slopes = [_slope(code, X, direction) for direction in directions]
+            squares = sum(slope.square().sum(1) for slope in slopes)
         return self.alpha * squares / n_components
 
 
-def _slope(total, X):
-    return torch.autograd.grad(total, X, create_graph=True)[0]
+def _slope(code, X, direction):
+    """Return the gradient of code @ direction, which itself counts as constant."""
+    direction = direction.expand_as(code)
+    return torch.autograd.grad(code, X, direction, create_graph=True)[0]
 
 
 class DecorrelationPenalty(Penalty):
-    """Components that say different things: ``alpha`` times their mean squared
-    correlation over the batch, the same for each row.
+    """Components that say different things.
+
+    Each row pays ``alpha`` times the mean over pairs of components of their squared
+    correlation in the batch.
 
     Parameters
     ----------
@@ -185,7 +188,7 @@ class DecorrelationPenalty(Penalty):
     def __call__(self, code, X, encode):
         n_samples, n_components = code.shape
         if n_components == 1:
-            return code.new_zeros(n_samples)
+            return 0 * code.sum(1)  # zeros with a gradient
         code = code - code.mean(0)
         code = code / _mean_square(code).sqrt()
         square = (code.T @ code / n_samples).square()
@@ -241,6 +244,7 @@ class Sum(Penalty):
     Parameters
     ----------
     penalties : list of Penalty
+        The terms; each has its own `alpha`.
     """
 
     def __init__(self, penalties):
