@@ -1,6 +1,7 @@
 """`AutoencoderTransformer`: what users hold."""
 
 import copy
+import inspect
 import math
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -668,12 +669,7 @@ class AutoencoderTransformer(
             code = random_state.standard_normal((n_samples, self.n_components_))
         else:
             check.check_density(self.density_)
-            density = copy.deepcopy(self.density_)
-            if "random_state" in density.get_params():
-                density.set_params(random_state=random_state)
-            code = density.sample(n_samples)
-            code = code[0] if isinstance(code, tuple) else code
-            code = code[random_state.permutation(n_samples)]  # a mixture sorts them
+            code = _draw(self.density_, n_samples, random_state)
         return self.inverse_transform(code, as_float=as_float)
 
     def interpolate(self, X_a, X_b, n_steps=10, *, as_float=False):
@@ -1109,6 +1105,18 @@ class AutoencoderTransformer(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _draw(density, n_samples, random_state):
+    """Return codes drawn from a density as scikit-learn's ones do it."""
+    if "random_state" in inspect.signature(density.sample).parameters:
+        return density.sample(n_samples, random_state=random_state)
+    density = copy.deepcopy(density)
+    if "random_state" in density.get_params():
+        density.set_params(random_state=random_state)
+    code = density.sample(n_samples)
+    code = code[0] if isinstance(code, tuple) else code
+    return code[random_state.permutation(n_samples)]  # a mixture sorts them
 
 
 def _output(module, x):

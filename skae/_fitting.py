@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from skorch.callbacks import ParamMapper
 from torch.optim import AdamW
 
@@ -606,13 +605,17 @@ class Fitting:
             ratios = np.diff(shares, prepend=0.0)
             self.explained_variance_ratio = ratios[: self.n_kept]
         if self.estimator.density is not None:
-            density = self.estimator.density
-            if density == "gaussian_mixture":
-                density = GaussianMixture(
-                    N_GAUSSIANS, random_state=self.streams.split_seed % 2**32
-                )
-            code = self.net.codes(rows.thinned(ROWS_TO_FIT_DENSITY)) * self.start.scale
-            self.density = clone(density).fit(code)
+            code = self.net.codes(rows.thinned(ROWS_TO_FIT_DENSITY))
+            self.density = self._new_density().fit(code * self.start.scale)
+
+    def _new_density(self):
+        """Return what learns the distribution of codes."""
+        from sklearn.mixture import GaussianMixture
+
+        if self.estimator.density != "gaussian_mixture":
+            return clone(self.estimator.density)
+        seed = self.streams.split_seed % 2**32
+        return GaussianMixture(N_GAUSSIANS, random_state=seed)
 
     def _return_to_pca(self):
         """Make the model PCA of all rows; keep the history of what was tried."""
