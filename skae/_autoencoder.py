@@ -271,7 +271,8 @@ class AutoencoderTransformer(
 
     explained_variance_ratio_ : ndarray of shape (n_components,) or None
         With ``bottleneck="ordered"``, the share of the variance of (at most 2000)
-        training rows that each component adds to those before it; else None.
+        training rows that each component adds to those before it; else, and after
+        `partial_fit`, None.
 
     density_ : estimator or None
         What `density` became.

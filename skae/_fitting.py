@@ -21,6 +21,7 @@ from torch.optim import AdamW
 from skae import _validation as check
 from skae._callbacks import BestEpoch, ProgressLine
 from skae._mlp_step import MLPStep
+from skae._parts import Part
 from skae._pca_start import (
     Codec,
     PCAStart,
@@ -226,7 +227,7 @@ class Fitting:
             "_target_form": self.target_form,
             "image_shape_": self.form and self.form.image_shape,
             "channel_order_": self.form and self.form.channel_order,
-            "_structure": {name: getattr(self.estimator, name) for name in SHAPING},
+            "_structure": {name: self._as_it_was(name) for name in SHAPING},
             "net_": self.net,
             "n_components_": self.n_kept or self.n_components,
             "explained_variance_ratio_": self.explained_variance_ratio,
@@ -250,6 +251,11 @@ class Fitting:
                 float(epoch["valid_loss"]) for epoch in losses if "valid_loss" in epoch
             ],
         }
+
+    def _as_it_was(self, name):
+        """Return a parameter, or a copy of a part, which may be changed after fit."""
+        value = getattr(self.estimator, name)
+        return clone(value) if isinstance(value, Part) else value
 
     def _present_attributes(self):
         """Return what the estimator would have learnt if training stopped now."""
@@ -413,7 +419,8 @@ class Fitting:
         n_outputs = len(self.start.output.mean)
         lost = n_outputs * self.start.share_lost() / max(n_outputs - n_components, 1)
         nat = self.loss.nat(max(float(lost), self.start.rounding))
-        self.bottleneck.build(n_components, nat / n_outputs)
+        with self.streams.lent():
+            self.bottleneck.build(n_components, nat / n_outputs)
         if estimator.init == "pca":
             module = PCAStart(network, self.start, self.loss, self.bottleneck)
         else:
@@ -495,7 +502,8 @@ class Fitting:
         with self.streams.lent():
             check.check_penalty(self.penalty, net.module_, net.first_rows(train))
         patience = self.plan.n_epochs_no_change
-        best = BestEpoch(monitor, start_loss, patience, estimator.tol)
+        settling = self.bottleneck.settling * self.plan.max_epochs
+        best = BestEpoch(monitor, start_loss, patience, estimator.tol, settling)
         with check.explained_batch_norm(len(train), self.plan.batch_size):
             net.train_on(
                 train,

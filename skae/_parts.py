@@ -13,9 +13,17 @@ class Part(BaseEstimator):
     ----------
     ranges : dict of str to (float, float)
         Smallest and largest value allowed, for parameters that are numbers.
+
+    choices : dict of str to tuple
+        Values allowed, for parameters that are words.
+
+    whole_numbers : tuple of str
+        Names of parameters that are whole numbers.
     """
 
     ranges = {}
+    choices = {}
+    whole_numbers = ()
 
 
 class LearningPart(Part, nn.Module):

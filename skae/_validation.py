@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.callbacks import Callback
 from torch import nn
 
+from skae._parts import Part
 from skae._runtime import available_devices
 
 try:
@@ -510,23 +511,26 @@ def check_is_no_class(name, part):
 
 
 def check_ranges(part):
-    """Raise if a number of a part, or of the parts in it, is out of its range."""
-    for name, allowed in getattr(part, "choices", {}).items():
-        if (value := getattr(part, name)) not in allowed:
+    """Raise if a parameter of a part, or of the parts in it, is not allowed."""
+    name = type(part).__name__
+    for parameter, allowed in part.choices.items():
+        if (value := getattr(part, parameter)) not in allowed:
             raise ValueError(
-                f"{name}={value!r} of {type(part).__name__} must be one of {allowed}."
+                f"{parameter}={value!r} of {name} must be one of {allowed}."
             )
-    for name, (low, high) in part.ranges.items():
-        value = getattr(part, name)
-        if not (isinstance(value, Real) and low <= value <= high):
+    for parameter, (low, high) in part.ranges.items():
+        value, is_whole = getattr(part, parameter), parameter in part.whole_numbers
+        is_number = isinstance(value, Integral if is_whole else Real)
+        if not (is_number and low <= value <= high and value < math.inf):
+            kind = "whole number" if is_whole else "number"
+            end = "inf)" if high == math.inf else f"{high:g}]"
             raise ValueError(
-                f"{name}={value!r} of {type(part).__name__} must be a number in "
-                f"[{low:g}, {high:g}]."
+                f"{parameter}={value!r} of {name} must be a {kind} in [{low:g}, {end}."
             )
-    for inner in part.get_params(deep=False).values():
-        for one in inner if isinstance(inner, (list, tuple)) else [inner]:
-            if hasattr(one, "ranges"):
-                check_ranges(one)
+    for value in part.get_params(deep=False).values():
+        for inner in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(inner, Part):
+                check_ranges(inner)
 
 
 def check_corruption(corruption, form):
@@ -599,18 +603,23 @@ def check_pairs(a, b):
         )
 
 
+def _in_short(result):
+    shape = getattr(result, "shape", None)
+    return repr(result) if shape is None else f"a tensor of shape {tuple(shape)}"
+
+
 def check_penalty(penalty, codec, X):
     """Raise unless the penalty is one number per sample that gradients pass through."""
     if penalty is None:
         return
-    code = codec.code(X)
     try:
+        _, code, _ = codec.sample(X)
         result = penalty(code, X, codec.code)
         if getattr(result, "shape", None) != (len(X),):
             raise ValueError(
-                f"penalty={penalty!r} returned {result!r} for {len(X)} samples. It "
-                "must return one number per sample, a tensor of shape (n_samples,), as "
-                "does code.abs().mean(1)."
+                f"penalty={penalty!r} returned {_in_short(result)} for {len(X)} rows. "
+                "It must return one number per sample, a tensor of shape (n_samples,), "
+                "as does code.abs().mean(1)."
             )
         result.sum().backward()
     except RuntimeError as error:
@@ -640,11 +649,22 @@ def check_same_structure(estimator, structure):
     """Raise if a parameter that shaped the net changed before training goes on."""
     for name, value in structure.items():
         now = getattr(estimator, name)
-        if now is not value and now != value:
+        if now is not value and now != value and not _are_alike(now, value):
             raise ValueError(
                 f"{name}={now!r}, but the net to go on with was built with "
                 f"{name}={value!r}. Set it back, or set warm_start=False and call fit."
             )
+
+
+def _are_alike(part, other):
+    """Tell whether two parts are of one class and have the same parameters."""
+    if not (isinstance(part, Part) and type(part) is type(other)):
+        return False
+    mine, others = part.get_params(), other.get_params()
+    return all(
+        value == others[name] or _are_alike(value, others[name])
+        for name, value in mine.items()
+    )
 
 
 def check_converged(losses, net):

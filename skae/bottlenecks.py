@@ -40,6 +40,10 @@ class Bottleneck(LearningPart):
         Whether training makes codes look like draws from a standard normal
         distribution.
 
+    settling : float
+        Share of the epochs, in [0, 1], in which cost or code still change by plan. A
+        training loss that rises meanwhile does not end the training.
+
     progress : float
         Share of the epochs that are over, in [0, 1]; set by the training.
     """
@@ -47,6 +51,7 @@ class Bottleneck(LearningPart):
     keeps_pca = True
     is_ordered = False
     has_prior = False
+    settling = 0.0
     progress = 1.0
 
     def n_encoded(self, n_components):
@@ -124,6 +129,10 @@ class VariationalBottleneck(Bottleneck):
     def __init__(self, beta=1.0, warm_up=0.2):
         self.beta = beta
         self.warm_up = warm_up
+
+    @property
+    def settling(self):
+        return self.warm_up
 
     def n_encoded(self, n_components):
         return 2 * n_components
@@ -213,14 +222,18 @@ class TopKBottleneck(Bottleneck):
     """
 
     ranges = {"k": (1, math.inf)}
+    whole_numbers = ("k",)
     keeps_pca = False
+    settling = 0.5
 
     def __init__(self, k=4):
         self.k = k
 
     def sample(self, h):
         excess = h.shape[1] - self.k
-        falling = max(0.0, 1 - 2 * self.progress) if self.training else 0.0
+        falling = 0.0
+        if self.training:
+            falling = max(0.0, 1 - self.progress / self.settling)
         return self._largest(h, self.k + round(excess * falling)), None
 
     def code(self, h):
@@ -265,6 +278,7 @@ class VectorQuantizedBottleneck(Bottleneck):
         "commitment": (0, math.inf),
         "decay": (0, 1),
     }
+    whole_numbers = ("n_codes", "n_groups")
     keeps_pca = False
     FEWEST = 0.1  # rows of a batch that choose a vector, below which it is moved
 

@@ -251,6 +251,7 @@ class DownUpSampling(Corruption):
     """
 
     ranges = {"factor": (1, math.inf)}
+    whole_numbers = ("factor",)
     needs_images = True
 
     def __init__(self, factor=2):

@@ -11,6 +11,7 @@ from scipy.linalg import subspace_angles
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
@@ -26,11 +27,13 @@ from skae.bottlenecks import (
 )
 
 X = load_digits().data[:400]
+NAMES = pytest.mark.parametrize("name", BOTTLENECKS)
 H = torch.randn(50, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def estimator(bottleneck=None, n_components=6, **settings):
-    settings = {"max_epochs": 5, "random_state": 0, **settings}
+    settings = {"max_epochs": 5, "hidden_layer_sizes": (16,), **settings}
+    settings = {"random_state": 0, **settings}
     return AutoencoderTransformer(n_components, bottleneck=bottleneck, **settings)
 
 
@@ -391,10 +394,10 @@ def test_only_pca_and_its_order_are_judged():
     ("bottleneck", "error", "message"),
     [
         (TopKBottleneck(7), ValueError, "k=7 .* larger than n_components=6. Lower k"),
-        (TopKBottleneck(0), ValueError, r"k=0 of TopKBottleneck must be .* \[1, inf\]"),
+        (TopKBottleneck(0), ValueError, r"k=0 of TopKBottleneck must be .* \[1, inf\)"),
         (VectorQuantizedBottleneck(n_groups=4), ValueError, "multiple of n_groups=4"),
-        (VariationalBottleneck(beta=-1), ValueError, r"beta=-1 .* \[0, inf\]"),
-        (VariationalBottleneck(beta="a"), ValueError, r"beta='a' .* \[0, inf\]"),
+        (VariationalBottleneck(beta=-1), ValueError, r"beta=-1 .* \[0, inf\)"),
+        (VariationalBottleneck(beta="a"), ValueError, r"beta='a' .* \[0, inf\)"),
         (WAEBottleneck(alpha=-1), ValueError, "alpha=-1"),
     ],
     ids=str,
@@ -413,3 +416,226 @@ def test_share_of_the_variance_needs_an_order(bottleneck):
 def test_class_in_place_of_an_object_is_refused():
     with pytest.raises((TypeError, ValueError), match="bottleneck"):
         estimator(OrderedBottleneck).fit(X)
+
+
+# More of variational codes and of WAE
+
+
+def test_linear_variational_code_has_the_variance_of_probabilistic_pca():
+    """1 - noise / lambda_j (Lucas et al. 2019), noise being what PCA leaves."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    rows = rng.normal(size=(400, 6)) * [2, 1.5, 1, 0.6, 0.6, 0.6] @ axes
+    linear = {"hidden_layer_sizes": (), "alpha": 0, "early_stopping": False}
+    training = {"max_epochs": 120}
+    fitted = estimator("variational", 3, **linear, **training).fit(rows)
+    variances = np.linalg.eigvalsh(np.cov(rows.T, bias=True))[::-1]
+    expected = 1 - variances[3:].mean() / variances[:3]
+    assert_allclose(fitted.transform(rows).var(axis=0), expected, atol=0.03)
+
+
+def test_without_warm_up_beta_is_full_at_once():
+    bottleneck = VariationalBottleneck(beta=2.0, warm_up=0.0)
+    bottleneck.build(4, nat=1.0)
+    bottleneck.progress = 0.0
+    whole = bottleneck.eval().sample(H)[1]
+    torch.testing.assert_close(bottleneck.train().sample(H)[1], whole)
+
+
+def test_discrepancy_of_different_distributions_is_positive():
+    draws = torch.randn(2, 200, 3)
+    assert WAEBottleneck().discrepancies(draws[0] + 1, draws[1]).mean() > 0.3
+
+
+# Top-k
+
+
+def test_only_what_is_kept_gets_a_gradient():
+    h = H.clone().requires_grad_()
+    code = TopKBottleneck(3).code(h)
+    code.sum().backward()
+    assert torch.equal(h.grad, (code != 0).double())
+
+
+# Vector-quantised
+
+
+def with_vectors(vectors, **parameters):
+    """Return a bottleneck of one group with these vectors, each in use."""
+    bottleneck = VectorQuantizedBottleneck(n_codes=len(vectors), **parameters)
+    bottleneck.build(vectors.shape[1], nat=1.0)
+    bottleneck.double().codebook[0] = vectors
+    bottleneck.sums[0] = vectors
+    bottleneck.counts.fill_(1.0)
+    return bottleneck
+
+
+def test_step_without_memory_is_one_of_k_means():
+    bottleneck = with_vectors(H[:4], decay=0.0)
+    numbers = bottleneck.numbers(H)[:, 0]
+    bottleneck.train().sample(H)
+    means = torch.stack([H[numbers == number].mean(0) for number in range(4)])
+    torch.testing.assert_close(bottleneck.codebook[0], means)
+
+
+def test_codebook_stays_outside_training():
+    bottleneck = with_vectors(H[:4])
+    before = copy.deepcopy(bottleneck.state_dict())
+    bottleneck.eval().sample(H)
+    for name, now in bottleneck.state_dict().items():
+        assert torch.equal(now, before[name])
+
+
+def test_vector_that_no_row_chooses_is_moved_to_rows():
+    far = torch.full((1, 8), 1e3, dtype=torch.float64)
+    bottleneck = with_vectors(torch.cat([H[:3], far])).train()
+    n_batches = 0
+    while bottleneck.codebook[0, 3].abs().max() > 100:
+        bottleneck.sample(H)
+        n_batches += 1
+    # Its running count has fallen from 1 to 0.1 by then.
+    assert n_batches == np.ceil(np.log(0.1) / np.log(0.95)) + 1
+
+
+def test_vectors_get_no_gradient():
+    bottleneck = VectorQuantizedBottleneck()
+    bottleneck.build(8, nat=1.0)
+    assert not list(bottleneck.parameters())
+
+
+# Ordered
+
+
+def test_each_row_keeps_a_first_part_of_random_length():
+    rows = torch.ones(40_000, 4)
+    kept = OrderedBottleneck().sample(rows)[0]
+    lengths = kept.sum(1).long()
+    assert torch.equal(kept, (torch.arange(4) < lengths[:, None]).float())
+    assert_allclose(torch.bincount(lengths)[1:] / len(rows), 0.25, atol=0.01)
+
+
+@pytest.mark.parametrize("n_samples", [100, 300])
+def test_ratios_of_noise_are_those_of_pca_of_all_rows(n_samples):
+    from sklearn.decomposition import PCA
+
+    noise = np.random.default_rng(0).normal(size=(n_samples, 10))
+    fitted = estimator("ordered", 4).fit(noise)
+    assert fitted.proven_ is False
+    expected = PCA(4).fit(noise).explained_variance_ratio_
+    assert_allclose(fitted.explained_variance_ratio_, expected)
+
+
+# All of them
+
+
+@NAMES
+def test_reconstruct_decodes_what_transform_returns(name):
+    fitted = estimator(name).fit(X)
+    decoded = fitted.inverse_transform(fitted.transform(X))
+    assert_allclose(fitted.reconstruct(X), decoded, rtol=1e-6, atol=1e-6)
+
+
+@NAMES
+def test_global_generator_does_not_matter(name):
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        found.append(estimator(name).fit(X).transform(X))
+    assert_array_equal(*found)
+
+
+@NAMES
+def test_copies_of_a_part_keep_its_parameters(name):
+    kind = BOTTLENECKS[name]
+    changed = {key: 2 for key in kind().get_params()}
+    part = kind(**changed)
+    copies = clone(part), copy.deepcopy(part), pickle.loads(pickle.dumps(part))
+    for again in copies:
+        assert again.get_params() == changed
+
+
+@NAMES
+def test_partial_fit_changes_the_codes(name):
+    fitted = estimator(name).partial_fit(X)
+    before = fitted.transform(X)
+    assert not np.allclose(fitted.partial_fit(X).transform(X), before)
+
+
+@NAMES
+def test_warm_start_adds_to_the_history(name):
+    fitted = estimator(name, warm_start=True).fit(X).fit(X)
+    assert len(fitted.loss_curve_) == 10
+
+
+def test_grid_search_reaches_into_the_bottleneck():
+    settings = {"bottleneck__k": [1, 5]}
+    search = GridSearchCV(estimator(TopKBottleneck(), max_epochs=10), settings, cv=2)
+    assert search.fit(X).best_params_ == {"bottleneck__k": 5}
+
+
+class Turned(Bottleneck):
+    """One with weights of its own."""
+
+    def build(self, n_components, nat):
+        self.turn = nn.Linear(n_components, n_components)
+
+    def code(self, h):
+        return self.turn(h)
+
+
+def test_weights_of_a_bottleneck_are_trained():
+    first, last = (
+        estimator(Turned(), max_epochs=n).fit(X).loss_curve_[-1] for n in (1, 10)
+    )
+    assert last < 0.95 * first
+
+
+# Faults that were found
+
+
+def test_weights_of_a_bottleneck_of_the_user_repeat():
+    state, found = torch.get_rng_state(), []
+    for seed in (0, 1):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            found.append(estimator(Turned()).fit(X).transform(X))
+    assert_array_equal(*found)
+    assert_array_equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "bottleneck", [TopKBottleneck(2.5), VectorQuantizedBottleneck(n_codes=2.5)], ids=str
+)
+def test_fraction_of_a_number_is_refused(bottleneck):
+    with pytest.raises(ValueError, match=r"=2.5 of .* whole number"):
+        estimator(bottleneck).fit(X)
+
+
+@pytest.mark.parametrize("beta", [np.inf])
+def test_infinite_weight_is_refused(beta):
+    with pytest.raises(ValueError, match="beta=inf of VariationalBottleneck"):
+        estimator(VariationalBottleneck(beta)).fit(X)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "kl", "decorrelation"])
+def test_quantized_codes_may_be_penalised(penalty):
+    estimator("vector_quantized", penalty=penalty).fit(X)
+
+
+def test_warm_start_notices_a_changed_bottleneck():
+    fitted = estimator(VariationalBottleneck(), warm_start=True).fit(X)
+    with pytest.raises(ValueError, match="bottleneck"):
+        fitted.set_params(bottleneck__beta=50.0).fit(X)
+
+
+def test_warm_start_takes_an_equal_bottleneck():
+    fitted = estimator(VariationalBottleneck(), warm_start=True).fit(X)
+    fitted.set_params(bottleneck=VariationalBottleneck()).fit(X)
+
+
+@pytest.mark.parametrize("name", ["variational", "top_k"])
+def test_warm_up_is_not_taken_for_a_loss_that_no_longer_falls(name):
+    settings = {"schedule": "constant", "early_stopping": False, "max_epochs": 100}
+    part = TopKBottleneck(1) if name == "top_k" else name
+    fitted = estimator(part, 8, n_iter_no_change=5, **settings).fit(X)
+    assert fitted.n_epochs_ > (50 if name == "top_k" else 20)

@@ -1,15 +1,20 @@
-"""Penalties are their formulas, and do what they say."""
+"""Every penalty is its formula, one number per sample, and does what it is for."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, rel_entr
 from scipy.stats import kurtosis
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 from torch import nn
+from torch.autograd.functional import jacobian
 
 from skae import AutoencoderTransformer
 from skae.penalties import (
@@ -23,226 +28,391 @@ from skae.penalties import (
     Sum,
 )
 
-X = load_digits().data[:400]
-GENERATOR = torch.Generator().manual_seed(0)
-CODE = torch.randn(30, 5, generator=GENERATOR, dtype=torch.float64)
-ROWS = torch.randn(30, 7, generator=GENERATOR, dtype=torch.float64)
-ENCODER = nn.Sequential(nn.Linear(7, 9), nn.Tanh(), nn.Linear(9, 5)).double()
+DIGITS = load_digits().data[:400]
+RNG = np.random.default_rng(0)
+# Neither centred nor of one scale, as codes may be.
+X = RNG.normal(size=(12, 5))
+CODE = RNG.normal(size=(12, 3)) * [0.5, 1.0, 4.0] + [0.0, 1.0, -2.0]
+NAMES = pytest.mark.parametrize("name", PENALTIES)
 
 
-def estimator(penalty, n_components=6, **settings):
-    settings = {"max_epochs": 15, "random_state": 0, **settings}
+def estimator(penalty=None, n_components=6, **settings):
+    settings = {"max_epochs": 2, "hidden_layer_sizes": (16,), **settings}
+    settings = {"random_state": 0, **settings}
     return AutoencoderTransformer(n_components, penalty=penalty, **settings)
 
 
-def test_l1_is_its_formula():
-    code = CODE.numpy()
-    expected = 0.3 * (np.abs(code) / np.sqrt((code**2).mean(0))).mean(1)
-    assert_allclose(SparsityPenalty(0.3)(CODE, ROWS, ENCODER), expected)
+def value(penalty, code=CODE):
+    """Return the penalty of a NumPy array as a NumPy array."""
+    return penalty(torch.from_numpy(code), None, None).numpy()
 
 
-def test_l1_cannot_be_escaped_by_shrinking():
-    penalty = SparsityPenalty()
-    assert_allclose(penalty(1e-3 * CODE, ROWS, None), penalty(CODE, ROWS, None))
-
-
-def test_kl_sparsity_is_its_formula():
-    active = (1 / (1 + np.exp(-CODE.numpy()))).mean(0)
-    divergence = 0.1 * np.log(0.1 / active) + 0.9 * np.log(0.9 / (1 - active))
-    found = KLSparsityPenalty(0.5, rate=0.1)(CODE, ROWS, ENCODER)
-    assert_allclose(found, np.full(30, 0.5 * divergence.mean()))
-
-
-def test_decorrelation_is_the_mean_squared_correlation():
-    squares = np.corrcoef(CODE.numpy().T) ** 2
-    expected = 0.5 * squares[~np.eye(5, dtype=bool)].mean()
-    found = DecorrelationPenalty(0.5)(CODE, ROWS, ENCODER)
-    assert_allclose(found, np.full(30, expected))
-
-
-def test_one_component_is_correlated_with_nothing():
-    assert not DecorrelationPenalty()(CODE[:, :1], ROWS, ENCODER).any()
-
-
-def test_code_norm_is_its_formula():
-    expected = 0.7 * (CODE.numpy() ** 2).mean(1) / 2
-    assert_allclose(CodeNormPenalty(0.7)(CODE, ROWS, ENCODER), expected)
-
-
-def jacobian_penalty(alpha):
-    """Return the contractive penalty by autograd's Jacobian of each row."""
-    with torch.no_grad():
-        square = ENCODER(ROWS).square().mean(0)
-    slopes = [torch.autograd.functional.jacobian(ENCODER, row) for row in ROWS]
-    return [alpha * (slope.square().sum(1) / square).mean().item() for slope in slopes]
-
-
-def test_exact_contractive_penalty_is_that_of_the_jacobian():
-    found = ContractivePenalty(0.4, method="exact")(None, ROWS, fixed_scale)
-    assert_allclose(found.detach(), jacobian_penalty(0.4), rtol=1e-8)
-
-
-def fixed_scale(X):
-    """Encode each row for itself: mean squares come from all rows, once."""
-    return ENCODER(X) / ENCODER(ROWS).square().mean(0).sqrt().detach()
-
-
-def test_hutchinson_is_right_on_average():
+def encoder(n_components=3):
+    """Return a small network, not linear, the same each time."""
     torch.manual_seed(0)
-    penalty = ContractivePenalty(0.4, method="hutchinson")
-    draws = torch.stack(
-        [penalty(None, ROWS, fixed_scale).detach() for _ in range(1000)]
-    )
-    error = draws.std(0) / len(draws) ** 0.5
-    assert (
-        (draws.mean(0) - torch.tensor(jacobian_penalty(0.4))).abs() < 4 * error
-    ).all()
+    layers = nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, n_components)
+    return nn.Sequential(*layers).double()
+
+
+def contraction(method, encode, rows=X):
+    rows = torch.from_numpy(rows)
+    return ContractivePenalty(1.0, method)(encode(rows), rows, encode)
+
+
+def codes(fitted):
+    """Return codes as the penalty sees them, without their units."""
+    units = fitted.net_.module_.units.double().numpy()
+    return fitted.transform(DIGITS) / (units * fitted.scale_)
+
+
+# Formulas
+
+
+def test_l1_is_the_mean_size_beside_the_root_mean_square():
+    size = np.abs(CODE) / np.sqrt(np.mean(CODE**2, axis=0))
+    assert_allclose(value(SparsityPenalty(0.3)), 0.3 * size.mean(axis=1))
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+def test_kl_is_the_divergence_of_two_coins(rate):
+    active = expit(CODE).mean(axis=0)
+    divergence = rel_entr(rate, active) + rel_entr(1 - rate, 1 - active)
+    expected = np.full(12, 0.3 * divergence.mean())
+    assert_allclose(value(KLSparsityPenalty(0.3, rate)), expected)
+
+
+def test_kl_is_zero_at_the_rate_that_is_asked_for():
+    code = np.full((12, 3), np.log(0.05 / 0.95))
+    assert_allclose(value(KLSparsityPenalty(), code), 0, atol=1e-12)
+
+
+def test_decorrelation_is_the_mean_square_of_correlations():
+    correlation = np.corrcoef(CODE, rowvar=False)
+    expected = 0.3 * np.mean(correlation[np.triu_indices(3, k=1)] ** 2)
+    assert_allclose(value(DecorrelationPenalty(0.3)), np.full(12, expected))
+
+
+def test_decorrelation_of_one_component_is_zero():
+    assert_array_equal(value(DecorrelationPenalty(), CODE[:, :1]), np.zeros(12))
+
+
+def test_l2_is_half_the_mean_square():
+    assert_allclose(value(CodeNormPenalty(0.3)), 0.15 * np.mean(CODE**2, axis=1))
 
 
 def test_sum_is_the_sum():
-    terms = [SparsityPenalty(0.2), CodeNormPenalty(0.3)]
-    expected = sum(term(CODE, ROWS, ENCODER) for term in terms)
-    assert_allclose(Sum(terms)(CODE, ROWS, ENCODER), expected)
+    parts = [SparsityPenalty(0.2), CodeNormPenalty(3.0), KLSparsityPenalty(1.0)]
+    assert_allclose(value(Sum(parts)), sum(value(part) for part in parts))
+
+
+def test_exact_contraction_is_the_norm_of_the_jacobian():
+    encode = encoder()
+    slopes = [jacobian(encode, row[None])[0, :, 0] for row in torch.from_numpy(X)]
+    code = encode(torch.from_numpy(X)).detach().numpy()
+    squares = np.square(slopes).sum(axis=2)  # (n_samples, n_components)
+    expected = np.mean(squares / np.mean(code**2, axis=0), axis=1)
+    assert_allclose(contraction("exact", encode).detach(), expected)
+
+
+def test_hutchinson_is_exact_on_average():
+    encode = encoder()
+    draws = torch.stack([contraction("hutchinson", encode) for _ in range(1000)])
+    draws, exact = draws.detach().numpy(), contraction("exact", encode).detach().numpy()
+    standard_error = draws.std(axis=0) / np.sqrt(len(draws))
+    assert (np.abs(draws.mean(axis=0) - exact) < 4 * standard_error).all()
+
+
+@pytest.mark.parametrize(("n_components", "is_exact"), [(8, True), (9, False)])
+def test_auto_is_exact_for_few_components(n_components, is_exact):
+    encode = encoder(n_components)
+    auto, exact = (contraction(method, encode) for method in ("auto", "exact"))
+    assert torch.equal(auto, exact) == is_exact
+
+
+def test_contraction_works_where_gradients_are_off():
+    encode = encoder()
+    expected = contraction("exact", encode).detach()
+    with torch.no_grad():
+        assert_array_equal(contraction("exact", encode), expected)
+
+
+# What a code cannot do to escape
+
+
+@pytest.mark.parametrize("name", ["l1", "decorrelation"])
+def test_unit_of_a_component_does_not_matter(name):
+    penalty = PENALTIES[name]()
+    assert_allclose(value(penalty, CODE * [1e-3, 1.0, 10.0]), value(penalty))
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+def test_contraction_gains_nothing_by_shrinking(method):
+    """Its gradient by the unit of each component is zero, whatever the signs."""
+    encode, unit = encoder(), torch.ones(3, dtype=torch.float64, requires_grad=True)
+    contraction(method, lambda X: unit * encode(X)).sum().backward()
+    assert_allclose(unit.grad, 0, atol=1e-12)
+
+
+@NAMES
+def test_gradient_is_finite_where_components_are_constant(name):
+    code = torch.ones(12, 3, dtype=torch.float64) * torch.tensor([0.0, 0.0, 2.0])
+    weight = torch.zeros(5, 3, dtype=torch.float64, requires_grad=True)
+
+    def encode(X):
+        return code + X @ weight
+
+    rows = torch.from_numpy(X)
+    PENALTIES[name]()(encode(rows), rows, encode).sum().backward()
+    assert weight.grad.isfinite().all()
+
+
+@NAMES
+def test_one_row_alone_has_a_finite_penalty(name):
+    encode, row = encoder(), torch.from_numpy(X[:1])
+    result = PENALTIES[name]()(encode(row), row, encode)
+    assert result.shape == (1,)
+    assert result.isfinite().all()
 
 
 # What they do
 
 
-def code_with(penalty, **settings):
-    fitted = estimator(penalty, **settings).fit(X)
-    code = fitted.transform(X)
-    return code / np.sqrt((code**2).mean(0)), fitted
+def worst_correlation(code):
+    return np.abs(np.corrcoef(code, rowvar=False) - np.eye(code.shape[1])).max()
 
 
-def test_l1_makes_codes_sparse():
-    plain, sparse = (
-        kurtosis(code_with(SparsityPenalty(alpha))[0], None) for alpha in (0.0, 1.0)
+def relative_slope(fitted):
+    """Return the mean square of the encoder's Jacobian, beside that of the code."""
+    encode, rows = fitted.encoder_, torch.from_numpy(DIGITS[:40])
+    rows = rows.to(next(encode.parameters()).dtype)
+    slopes = jacobian(lambda X: encode(X).sum(0), rows)  # components, rows, features
+    squares = slopes.square().sum(2).mean(1) / encode(rows).square().mean(0)
+    return squares.mean().item()
+
+
+EFFECTS = {
+    "l1": (SparsityPenalty, lambda fitted: -kurtosis(codes(fitted)).mean()),
+    "kl": (KLSparsityPenalty, lambda fitted: expit(codes(fitted)).mean()),
+    "contractive": (ContractivePenalty, relative_slope),
+    "decorrelation": (
+        DecorrelationPenalty,
+        lambda fitted: worst_correlation(codes(fitted)),
+    ),
+    "l2": (CodeNormPenalty, lambda fitted: np.square(codes(fitted)).mean()),
+}
+
+
+@NAMES
+def test_larger_alpha_does_more_of_what_it_is_for(name):
+    penalty, measure = EFFECTS[name]
+    weak, strong = (
+        measure(estimator(penalty(alpha), max_epochs=10).fit(DIGITS))
+        for alpha in (0.0, 1.0)
     )
-    assert sparse > plain + 0.5
+    assert strong < weak - 0.3 * abs(weak)
 
 
-def test_kl_makes_activations_rare():
-    rates = []
-    for alpha in (0.0, 1.0):
-        fitted = estimator(KLSparsityPenalty(alpha), init="random").fit(X)
-        module = fitted.net_.module_.double()
-        rows = torch.from_numpy((X - fitted.mean_) / fitted.scale_)
-        rates.append(torch.sigmoid(module.code(rows)).mean().item())
-    assert rates[1] < 0.2 < rates[0]
+@NAMES
+def test_alpha_of_zero_changes_nothing(name):
+    penalty = PENALTIES[name](alpha=0.0)
+    plain = estimator(lambda code, X, encode: 0 * code.sum(1)).fit(DIGITS)
+    found = estimator(penalty).fit(DIGITS).transform(DIGITS)
+    assert_allclose(found, plain.transform(DIGITS), rtol=1e-6, atol=1e-6)
 
 
-def test_decorrelation_lowers_correlations():
-    settings = {"init": "random", "max_epochs": 40}
-    found = []
-    for alpha in (0.0, 1.0):
-        code, _ = code_with(DecorrelationPenalty(alpha), **settings)
-        found.append(np.square(np.corrcoef(code.T))[~np.eye(6, dtype=bool)].mean())
-    assert found[1] < 0.5 * found[0]
+# In a fit
 
 
-@pytest.mark.parametrize("method", ["exact", "hutchinson"])
-def test_contractive_codes_change_less(method):
-    generator = np.random.default_rng(0)
-    shifted = X + 0.5 * generator.normal(size=X.shape)
-    changes = []
-    for alpha in (0.0, 1.0):
-        penalty = ContractivePenalty(alpha, method)
-        _, fitted = code_with(penalty, n_components=3)
-        code = fitted.transform(X)
-        change = np.square(fitted.transform(shifted) - code).mean(0)
-        changes.append((change / code.var(0)).mean())
-    assert changes[1] < 0.9 * changes[0]
+@NAMES
+def test_name_is_the_object_with_its_defaults(name):
+    by_name = estimator(name).fit(DIGITS).transform(DIGITS)
+    by_object = estimator(PENALTIES[name]()).fit(DIGITS).transform(DIGITS)
+    assert_array_equal(by_name, by_object)
 
 
-def test_l2_makes_codes_small():
-    norms = []
-    for alpha in (0.0, 1.0):
-        fitted = estimator(CodeNormPenalty(alpha), init="random").fit(X)
-        norms.append(np.square(fitted.transform(X)).mean())
-    assert norms[1] < 0.5 * norms[0]
+@pytest.mark.parametrize("n_components", [1, 9])
+@NAMES
+def test_same_seed_gives_the_same_bytes(name, n_components):
+    state, found = torch.get_rng_state(), []
+    for seed in (0, 1):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            found.append(estimator(name, n_components).fit(DIGITS).transform(DIGITS))
+    assert_array_equal(*found)
+    assert_array_equal(torch.get_rng_state(), state)
 
 
-# All of them
+@NAMES
+def test_fit_does_not_change_the_object(name):
+    penalty = PENALTIES[name](alpha=0.02)
+    before = copy.deepcopy((penalty.get_params(), vars(penalty)))
+    estimator(penalty).fit(DIGITS)
+    assert (penalty.get_params(), vars(penalty)) == before
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-def test_penalty_adds_to_the_loss(penalty):
-    plain = estimator(PENALTIES[penalty](alpha=0.0), max_epochs=1).fit(X)
-    dear = estimator(PENALTIES[penalty](alpha=100.0), max_epochs=1).fit(X)
-    assert dear.loss_curve_[0] > plain.loss_curve_[0]
-    assert dear.proven_ is None
+@NAMES
+def test_copies_keep_the_parameters(name):
+    penalty = PENALTIES[name](alpha=0.02)
+    for again in (
+        clone(penalty),
+        copy.deepcopy(penalty),
+        pickle.loads(pickle.dumps(penalty)),
+    ):
+        assert again.get_params() == penalty.get_params()
 
 
-@pytest.mark.parametrize("penalty", PENALTIES.values())
-def test_object_of_the_user_is_not_changed_by_fit(penalty):
-    given = penalty()
-    before = copy.deepcopy(vars(given))
-    estimator(given, max_epochs=1).fit(X)
-    assert vars(given) == before
+@NAMES
+def test_copies_of_a_fitted_model_give_the_same_codes(name):
+    fitted = estimator(name).fit(DIGITS)
+    code = fitted.transform(DIGITS)
+    for again in pickle.loads(pickle.dumps(fitted)), clone(fitted).fit(DIGITS):
+        assert_array_equal(again.transform(DIGITS), code)
 
 
-def test_alpha_can_be_searched():
-    grid = {"penalty__alpha": [0.0, 10.0], "penalty": [SparsityPenalty()]}
-    search = GridSearchCV(estimator(None, max_epochs=3), grid, cv=2).fit(X)
-    assert search.best_params_["penalty__alpha"] == 0.0
+@NAMES
+def test_training_goes_on(name):
+    fitted = estimator(name, warm_start=True).fit(DIGITS)
+    before = fitted.transform(DIGITS)
+    assert not np.allclose(fitted.fit(DIGITS).transform(DIGITS), before)
+    assert np.isfinite(fitted.partial_fit(DIGITS).transform(DIGITS)).all()
 
 
-class Bounded(Penalty):
-    def __init__(self, alpha=1.0):
-        self.alpha = alpha
+def test_sum_of_penalties_trains_like_their_function():
+    def both(code, X, encode):
+        return 0.1 * code.square().mean(1) / 2 + SparsityPenalty(0.2)(code, X, encode)
 
-    def __call__(self, code, X, encode):
-        return self.alpha * (code.abs() - 1).clamp_min(0).sum(1)
+    parts = Sum([CodeNormPenalty(0.1), SparsityPenalty(0.2)])
+    found, expected = (
+        estimator(penalty).fit(DIGITS).transform(DIGITS) for penalty in (parts, both)
+    )
+    assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_function_is_asked_for_whole_batches():
+    shapes = set()
+
+    def penalty(code, X, encode):
+        shapes.add((code.shape[1], X.shape[1], encode(X).shape == code.shape))
+        return code.square().mean(1)
+
+    assert estimator(penalty).fit(DIGITS).score(DIGITS) > 0
+    assert shapes == {(6, 64, True)}
 
 
 def test_penalty_of_the_user():
-    code, _ = code_with(Bounded(10.0), init="random")
-    plain, _ = code_with(None, init="random")
-    assert np.abs(code).max() < np.abs(plain).max()
+    class Shift(Penalty):
+        def __init__(self, strength=1.0):
+            self.strength = strength
+
+        def __call__(self, code, X, encode):
+            return self.strength * (code - 1).square().mean(1)
+
+    weak, strong = (
+        codes(estimator(Shift(strength), max_epochs=10).fit(DIGITS)).mean()
+        for strength in (0.0, 10.0)
+    )
+    assert strong > weak + 0.5
 
 
-def test_function_as_a_penalty():
-    fitted = estimator(lambda code, X, encode: code.square().mean(1), max_epochs=1)
-    same = estimator(CodeNormPenalty(2.0), max_epochs=1)
-    assert_allclose(fitted.fit(X).transform(X), same.fit(X).transform(X), rtol=1e-4)
+def test_grid_search_finds_alpha():
+    settings = {"penalty__alpha": [0.01, 10.0]}
+    model = estimator(CodeNormPenalty(), max_epochs=5)
+    search = GridSearchCV(model, settings, cv=2).fit(DIGITS)
+    assert search.best_params_ == {"penalty__alpha": 0.01}
+
+
+@pytest.mark.parametrize("penalty", [None, "l1"])
+def test_only_without_a_penalty_is_pca_a_rival(penalty):
+    assert (estimator(penalty).fit(DIGITS).proven_ is None) == (penalty is not None)
+
+
+# Errors
+
+
+class CountEpochs(Callback):
+    n_begun = 0
+
+    def on_epoch_begin(self, net, **kwargs):
+        CountEpochs.n_begun += 1
 
 
 class Detached(nn.Module):
+    """A network whose code says nothing about where it came from."""
+
     def __init__(self, n_features, n_components):
         super().__init__()
-        self.inner = nn.Linear(n_features, n_components)
-        self.decode = nn.Linear(n_components, n_features)
+        self.encoder = nn.Linear(n_features, n_components)
+        self.decoder = nn.Linear(n_components, n_features)
 
     def encode(self, X):
-        return self.inner(X).detach()
+        return self.encoder(X.detach())
+
+    def decode(self, code):
+        return self.decoder(code)
+
+
+DIFFERENTIATED = "ContractivePenalty.* cannot be differentiated with the network "
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"penalty": lambda code, X, encode: code}, "one number per sample"),
-        ({"penalty": lambda code, X, encode: 0.0}, "one number per sample"),
+        (
+            {"penalty": lambda code, X, encode: code},
+            r"must return one number per sample, a tensor of shape \(n_samples,\)",
+        ),
+        (
+            {"penalty": lambda code, X, encode: code.square().mean()},
+            "must return one number per sample",
+        ),
+        ({"penalty": lambda code, X, encode: 0.0}, "returned 0.0 for 4 rows"),
+        (
+            {"penalty": lambda code, X, encode: code.detach().square().mean(1)},
+            "cannot be differentiated",
+        ),
         (
             {"penalty": "contractive", "bottleneck": "vector_quantized"},
-            "cannot be differentiated .* VectorQuantizedBottleneck",
+            DIFFERENTIATED + "MLPAutoencoder and the bottleneck VectorQuantized",
         ),
         (
             {"penalty": "contractive", "network": Detached, "init": "random"},
-            "cannot be differentiated with the network Detached",
+            DIFFERENTIATED + "Detached",
         ),
-        ({"penalty": SparsityPenalty(-1.0)}, r"alpha=-1.0 of SparsityPenalty"),
-        ({"penalty": Sum([SparsityPenalty(-1.0)])}, r"alpha=-1.0 of SparsityPenalty"),
-        ({"penalty": ContractivePenalty(method="fast")}, "method='fast' .* one of"),
-        ({"penalty": KLSparsityPenalty(rate=0.0)}, "rate=0.0"),
     ],
+    ids=["matrix", "mean", "number", "detached", "vector_quantized", "network"],
 )
-def test_bad_penalty_is_refused_before_training(settings, message):
-    found = estimator(**settings)
+def test_penalty_that_cannot_train_is_refused_before_training(settings, message):
+    CountEpochs.n_begun = 0
+    model = estimator(callbacks=[CountEpochs()]).set_params(**settings)
     with pytest.raises(ValueError, match=message):
-        found.fit(X)
-    assert not hasattr(found, "net_")
+        model.fit(DIGITS)
+    assert CountEpochs.n_begun == 0
+    assert not hasattr(model, "net_")
 
 
-def test_class_in_place_of_an_object_is_refused():
-    with pytest.raises(TypeError, match=r"pass an instance, SparsityPenalty\(\)"):
-        estimator(SparsityPenalty).fit(X)
+@pytest.mark.parametrize(
+    ("penalty", "message"),
+    [
+        (SparsityPenalty(-1), "alpha=-1 of SparsityPenalty must be a number in"),
+        (CodeNormPenalty(np.nan), "alpha=nan of CodeNormPenalty"),
+        (KLSparsityPenalty(rate=0), r"rate=0 .* \[0.001, 0.999\]"),
+        (ContractivePenalty(method="fast"), "method='fast' .* must be one of .*exact"),
+        (Sum([SparsityPenalty(), CodeNormPenalty(-2)]), "alpha=-2 of CodeNormPenalty"),
+    ],
+    ids=["l1", "l2", "kl", "contractive", "sum"],
+)
+def test_number_out_of_range_is_refused(penalty, message):
+    with pytest.raises(ValueError, match=message):
+        estimator(penalty).fit(DIGITS)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_class_in_place_of_an_object_is_refused(penalty):
+    message = f"penalty is the class {penalty.__name__}; pass an instance"
+    with pytest.raises(TypeError, match=message):
+        estimator(penalty).fit(DIGITS)
+
+
+def test_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="The 'penalty' parameter .* must be a str"):
+        estimator("l0").fit(DIGITS)
