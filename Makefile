@@ -1,6 +1,6 @@
 # make demo          the example on digits: a table on the screen, a picture on disk
 # make examples      all examples; their pictures go into build/examples/
-# make test          all tests, newest supported versions
+# make test          all tests, newest supported versions, on all cores
 # make test-oldest   all tests, oldest supported versions
 # make bench         speed, memory, start-up and quality: writes docs/benchmarks/
 # make bench-peers   quality with PyOD beside, in an environment of its own
@@ -36,10 +36,10 @@ examples: .venv/.demo
 	done
 
 test: .venv/.test
-	.venv/bin/python -m pytest $(PYTEST_FLAGS)
+	.venv/bin/python -m pytest -n auto $(PYTEST_FLAGS)
 
 test-oldest: .venv-oldest/.test
-	.venv-oldest/bin/python -m pytest $(PYTEST_FLAGS)
+	.venv-oldest/bin/python -m pytest -n auto $(PYTEST_FLAGS)
 
 bench: .venv/.test
 	.venv/bin/python benchmarks/speed.py

@@ -1,6 +1,8 @@
 """`AutoencoderTransformer`: what users hold."""
 
 import copy
+import inspect
+import math
 from contextlib import contextmanager
 from numbers import Integral, Real
 
@@ -10,8 +12,10 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _validation as check
@@ -35,13 +39,25 @@ from skae._runtime import (
 from skae._training import Rows
 from skae._validation import (
     CallbackSupportMixin,
+    HasMethods,
     Interval,
     Options,
     StrOptions,
     fit_context,
 )
+from skae.bottlenecks import BOTTLENECKS, Bottleneck
+from skae.corruption import CORRUPTIONS, CallableCorruption, Corruption
 from skae.losses import LOSSES, CallableLoss, Loss
 from skae.networks import ACTIVATIONS, NETWORKS, Decoder, Encoder
+from skae.penalties import PENALTIES, CallablePenalty, Penalty
+
+
+def _is_quantized(estimator):
+    """Tell whether a fitted estimator has codebooks."""
+    check_is_fitted(estimator)
+    if hasattr(estimator.net_.module_.bottleneck, "codebook"):
+        return True
+    raise AttributeError("It needs bottleneck='vector_quantized'.")
 
 
 class AutoencoderTransformer(
@@ -65,8 +81,10 @@ class AutoencoderTransformer(
 
     Parameters
     ----------
-    n_components : int, default=2
-        Size of the code. It may exceed the number of features, with a warning.
+    n_components : int or float, default=2
+        Size of the code. It may exceed the number of features, with a warning. A number
+        in (0, 1) asks for that share of the variance: it takes as many components as
+        PCA needs for it, or with ``bottleneck="ordered"`` as few as the network needs.
 
     network : {"auto", "mlp", "conv"} or callable, default="auto"
         What encodes and decodes. "mlp" is fully connected, "conv" convolutional, for
@@ -101,12 +119,37 @@ class AutoencoderTransformer(
         PCA's projection and reconstruction and the network at zero, so that the whole
         starts as PCA. "random" starts the network alone, at random weights.
 
-    loss : {"squared_error", "absolute_error", "huber", "log_loss"}, Loss or callable, \
-            default="squared_error"
-        What training minimises; each is a mean over features. "log_loss" needs X in
-        [0, 1], or images of a dtype of pixels. A callable gets ``(output, X)``, tensors
+    bottleneck : {"variational", "wae", "top_k", "vector_quantized", "ordered"} or \
+            Bottleneck, default=None
+        What makes the code of what the encoder says, and may charge for it (see
+        `skae.bottlenecks`). Only for "ordered", as for None, does the network have to
+        prove that it is better than PCA.
+
+    loss : {"squared_error", "absolute_error", "huber", "log_loss", "poisson", \
+            "negative_binomial", "cosine"}, Loss or callable, default="squared_error"
+        What training minimises (see `skae.losses`). "log_loss" needs X in [0, 1], or
+        images of a dtype of pixels; "poisson" and "negative_binomial" are for counts,
+        which are never negative. A callable gets ``(output, X)``, tensors
         of shape (n_samples, n_features) in standardised units, and returns one number
         per sample.
+
+    penalty : {"l1", "kl", "contractive", "decorrelation", "l2"}, Penalty or callable, \
+            default=None
+        What else is asked of the code (see `skae.penalties`). With a penalty the
+        network does not have to prove that it is better than PCA. A callable gets
+        ``(code, X, encode)`` and returns one number per sample.
+
+    corruption : {"gaussian", "masking", "salt_and_pepper", "swap", "block_masking", \
+            "down_up_sampling"}, Corruption or callable, default=None
+        How rows are spoilt, anew for each batch, before the network sees them in
+        training; it is to return them clean (see `skae.corruption`). Rows held out are
+        spoilt too, always in the same way, to judge by. "block_masking" and
+        "down_up_sampling" are for images. A callable gets ``(X, generator)``,
+        standardised rows and a `torch.Generator`, and returns a tensor of that shape.
+
+    density : {"gaussian_mixture"} or estimator with `fit` and `sample`, default=None
+        What is fitted to the codes of at most 5000 training rows, for `sample` to draw
+        from. "gaussian_mixture" is scikit-learn's with 10 components.
 
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
@@ -189,6 +232,9 @@ class AutoencoderTransformer(
     net_ : skorch.NeuralNet
         The trained net; the network is its ``module_``.
 
+    codebook_ : ndarray of shape (n_groups, n_codes, n_components / n_groups)
+        With ``bottleneck="vector_quantized"``, the vectors that codes consist of.
+
     encoder_ : torch.nn.Module
         From X (a tensor in the space of the data) to code; a copy at each access.
 
@@ -199,7 +245,8 @@ class AutoencoderTransformer(
         True if held-out rows showed, by more than two standard errors, that the network
         reconstructs better than PCA of that size. If False, the model is PCA of all
         rows. None if it was not judged: nothing held out, ``init="random"``,
-        `partial_fit`, or a loss with a link ("log_loss").
+        `partial_fit`, a loss with a link ("log_loss"), a penalty, or a bottleneck that
+        PCA does not have (any but "ordered").
 
     pca_loss_ : float or None
         PCA's loss on the held-out rows, to compare with `validation_loss_curve_`.
@@ -221,6 +268,14 @@ class AutoencoderTransformer(
 
     explained_variance_ : ndarray of shape (n_components,)
         Variance along each axis, with n_samples as the denominator.
+
+    explained_variance_ratio_ : ndarray of shape (n_components,) or None
+        With ``bottleneck="ordered"``, the share of the variance of (at most 2000)
+        training rows that each component adds to those before it; else, and after
+        `partial_fit`, None.
+
+    density_ : estimator or None
+        What `density` became.
 
     n_epochs_ : int
         Number of epochs trained; 0 if there were too few rows to judge, or if PCA of
@@ -314,14 +369,25 @@ class AutoencoderTransformer(
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
         "network": [StrOptions({"auto", *NETWORKS}), callable],
         "image_shape": [tuple, list, None],
         "channel_order": [StrOptions({"auto", "first", "last"})],
         "hidden_layer_sizes": [tuple, list, StrOptions({"auto"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "init": [StrOptions({"pca", "random"})],
+        "bottleneck": [StrOptions(set(BOTTLENECKS)), Bottleneck, None],
         "loss": [StrOptions(set(LOSSES)), callable],
+        "penalty": [StrOptions(set(PENALTIES)), callable, None],
+        "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, callable, None],
+        "density": [
+            StrOptions({"gaussian_mixture"}),
+            HasMethods(["fit", "sample"]),
+            None,
+        ],
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "solver": [StrOptions(set(SOLVERS)), callable],
         "learning_rate": [
@@ -367,7 +433,11 @@ class AutoencoderTransformer(
         hidden_layer_sizes="auto",
         activation="silu",
         init="pca",
+        bottleneck=None,
         loss="squared_error",
+        penalty=None,
+        corruption=None,
+        density=None,
         alpha="auto",
         solver="adamw",
         learning_rate="auto",
@@ -393,7 +463,11 @@ class AutoencoderTransformer(
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
+        self.bottleneck = bottleneck
         self.loss = loss
+        self.penalty = penalty
+        self.corruption = corruption
+        self.density = density
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -413,7 +487,7 @@ class AutoencoderTransformer(
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, X_target=None):
         """Learn to encode and decode X.
 
         Parameters
@@ -427,6 +501,12 @@ class AutoencoderTransformer(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss, the mean, the scale and PCA. A row of
             weight zero counts as absent.
+
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the decoder is to return for each row, if not X itself: clean images
+            for noisy ones, sharp for coarse ones. Everything that is decoded then has
+            its shape, dtype and units, and the rival is not PCA but linear regression
+            on PCA's code.
 
         Returns
         -------
@@ -447,12 +527,12 @@ class AutoencoderTransformer(
         """
         previous = self._previous() if self.warm_start else None
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, reset=previous is None)
+            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
             fitting.fit(previous)
         return self._publish(fitting)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None, X_target=None):
         """Train one more epoch on X, at a constant learning rate.
 
         The first call sets the mean, the scale and the linear start from its X. Nothing
@@ -469,6 +549,9 @@ class AutoencoderTransformer(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss.
 
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            As for `fit`.
+
         Returns
         -------
         self : AutoencoderTransformer
@@ -482,7 +565,7 @@ class AutoencoderTransformer(
         """
         previous = self._previous()
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, reset=previous is None)
+            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
             fitting.partial_fit(previous)
         return self._publish(fitting)
 
@@ -513,7 +596,8 @@ class AutoencoderTransformer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
+            Codes, as `transform` returns them. With ``bottleneck="ordered"`` their
+            first columns are enough.
 
         as_float : bool, default=False
             Whether images come in the dtype of the codes instead of that which `fit`
@@ -552,13 +636,107 @@ class AutoencoderTransformer(
         """
         return self._reconstruct(_output, self._check_rows(X), as_float)
 
-    def reconstruction_error(self, X, *, per_feature=False):
+    def sample(self, n_samples=1, random_state=None, *, as_float=False):
+        """Generate new rows.
+
+        Codes are drawn from a standard normal distribution where the bottleneck made
+        codes look like that ("variational", "wae"), else from `density_`, and decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, in [1, inf).
+
+        random_state : int, RandomState instance or None, default=None
+            Where chance comes from.
+
+        as_float : bool, default=False
+            As for `inverse_transform`.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_features), or that of the images
+            Rows in the space of the data.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to draw from.
+        """
+        check_is_fitted(self)
+        check.check_n_samples(n_samples)
+        random_state = check_random_state(random_state)
+        if self.net_.module_.bottleneck.has_prior:
+            code = random_state.standard_normal((n_samples, self.n_components_))
+        else:
+            check.check_density(self.density_)
+            code = _draw(self.density_, n_samples, random_state)
+        return self.inverse_transform(code, as_float=as_float)
+
+    def interpolate(self, X_a, X_b, n_steps=10, *, as_float=False):
+        """Go from rows to other rows along straight lines between their codes.
+
+        Parameters
+        ----------
+        X_a : array-like of shape (n_samples, n_features), or images
+            Rows to start from.
+
+        X_b : array-like of shape (n_samples, n_features), or images
+            Rows to go to.
+
+        n_steps : int, default=10
+            Number of rows on each way, the reconstructions of both ends included, in
+            [1, inf).
+
+        as_float : bool, default=False
+            As for `inverse_transform`.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
+            The rows on each way, in the space of the data.
+        """
+        check.check_n_samples(n_steps, "n_steps")
+        a, b = self.transform(X_a), self.transform(X_b)
+        check.check_pairs(a, b)
+        share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
+        code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
+        X_new = self.inverse_transform(code, as_float=as_float)
+        return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
+
+    @available_if(_is_quantized)
+    def quantize(self, X):
+        """Return codes as whole numbers; only with ``bottleneck="vector_quantized"``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
+            Data.
+
+        Returns
+        -------
+        numbers : ndarray of int, of shape (n_samples, n_groups)
+            Which vector of `codebook_` each piece of the code is: row by row,
+            ``codebook_[group, number]`` side by side is what `transform` returns.
+        """
+        rows = self._check_rows(X)
+        n_groups = self.net_.module_.bottleneck.n_groups
+        return self._map(
+            lambda module, x, target: module.bottleneck.numbers(module.encoded(x)),
+            rows,
+            out=np.empty((len(rows), n_groups), np.int64),
+        )
+
+    def reconstruction_error(self, X, *, X_target=None, per_feature=False):
         """Return the squared error of the reconstruction, whatever the loss.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data.
+
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the rows should have become; needed if `fit` saw an X_target.
 
         per_feature : bool, default=False
             Whether to return the error of each feature instead of their mean.
@@ -569,16 +747,16 @@ class AutoencoderTransformer(
             In squared units of the data (where `fit` saw a dtype of pixels, white is
             1); lower is better. With `per_feature`, images give heat maps.
         """
-        rows = self._check_rows(X)
-        shape = (len(rows), *self._row_shape()) if per_feature else len(rows)
+        rows, scale = self._check_compared(X, X_target), self._start.output.scale
+        shape = (len(rows), *self._output_shape()) if per_feature else len(rows)
 
         def squared(module, x, target):
             square = self._residual(module, x, target).square()
             return square if per_feature else square.mean(1)
 
-        return self._map(squared, rows, out=np.empty(shape)) * self.scale_**2
+        return self._map(squared, rows, out=np.empty(shape)) * scale**2
 
-    def score_samples(self, X):
+    def score_samples(self, X, *, X_target=None):
         """Return minus the loss of each row: the higher, the better it is rebuilt.
 
         Parameters
@@ -586,22 +764,25 @@ class AutoencoderTransformer(
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data.
 
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the rows should have become; needed if `fit` saw an X_target.
+
         Returns
         -------
         score : ndarray of shape (n_samples,)
             In the units of the loss, for ``"squared_error"`` the squared units of the
             data. A callable loss is in standardised units.
         """
-        rows = self._check_rows(X)
+        rows = self._check_compared(X, X_target)
         loss = self.net_.criterion_
         losses = self._map(
             lambda module, x, target: loss(_output(module, x), target),
             rows,
             out=np.empty(len(rows)),
         )
-        return -losses * self.scale_**loss.degree
+        return -losses * self._start.output.scale**loss.degree
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None, X_target=None):
         """Return the share of the variance of X that the reconstruction explains.
 
         It is R^2 over all cells of X: 1 for a perfect reconstruction, 0 for one no
@@ -619,18 +800,26 @@ class AutoencoderTransformer(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
+        X_target : array-like of shape (n_samples, n_targets), or images, default=None
+            What the rows should have become; needed if `fit` saw an X_target.
+
         Returns
         -------
         score : float
             At most 1; greater is better.
         """
-        rows = self._check_rows(X, min_samples=1)
+        rows = self._check_compared(X, X_target, min_samples=1)
         weight = check.check_weight(sample_weight, rows.X)
-        mean = fit_mean(rows.copy(sample_weight=weight, dtype="float64"))
+        output, standardized = rows.output, self.net_.criterion_.standardized
+        compared = output.copy(sample_weight=weight, dtype="float64")
+        mean = fit_mean(compared.copy(standardized_target=True))
+        shift = torch.from_numpy(output.mean)
 
         def squares(module, x, target):
             error = self._residual(module, x, target).square().sum(1)
-            return torch.stack([error, (x - mean.to(x)).square().sum(1)], 1)
+            if not standardized:
+                target = (target - shift.to(target)) / output.scale
+            return torch.stack([error, (target - mean.to(target)).square().sum(1)], 1)
 
         sums = self._map(squares, rows, out=np.empty((len(rows), 2)))
         with np.errstate(invalid="ignore"):  # rows beyond what squares can hold
@@ -645,13 +834,22 @@ class AutoencoderTransformer(
     def encoder_(self):
         """A copy of the encoder as a torch module: data in, code out."""
         module = copy.deepcopy(self.net_.module_)
-        return Encoder(module, *self._standardization()).eval()
+        return Encoder(module, *self._as_weights(self.mean_, self.scale_)).eval()
 
     @property
     def decoder_(self):
         """A copy of the decoder as a torch module: code in, data out."""
-        module, loss = copy.deepcopy(self.net_.module_), self.net_.criterion_
-        return Decoder(module, *self._standardization(), loss, self._row_shape()).eval()
+        module, output = copy.deepcopy(self.net_.module_), self._start.output
+        numbers = self._as_weights(self.scale_, output.mean, output.scale)
+        return Decoder(module, *numbers, self._output_shape()).eval()
+
+    @property
+    def codebook_(self):
+        """Vectors of a vector-quantised code, by group and number."""
+        module = self.net_.module_
+        _is_quantized(self)
+        units = module.units.unflatten(0, (module.bottleneck.n_groups, 1, -1))
+        return (module.bottleneck.codebook * units * self.scale_).cpu().numpy()
 
     @property
     def history_(self):
@@ -688,35 +886,63 @@ class AutoencoderTransformer(
             return None
         return self.net_, self._start
 
-    def _fitting(self, X, sample_weight, *, reset):
+    def _fitting(self, X, sample_weight, X_target, *, reset):
         """Check all arguments and return the fit, ready to run."""
         check.check_network(self.network)
         check.check_device(self.device)
-        check.check_loss(self.loss)
+        loss = self._part("loss", Loss, LOSSES, CallableLoss)
+        bottleneck = self._part("bottleneck", Bottleneck, BOTTLENECKS) or Bottleneck()
+        penalty = self._part("penalty", Penalty, PENALTIES, CallablePenalty)
+        corruption = self._part(
+            "corruption", Corruption, CORRUPTIONS, CallableCorruption
+        )
         check.check_callbacks(self.callbacks)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_image_shape(self.image_shape)
-        form = None if reset else self._form
-        X, sample_weight = check.check_training_input(
-            self, X, sample_weight, reset=reset, form=form
+        form, target_form = (None, None) if reset else (self._form, self._target_form)
+        X, sample_weight, target = check.check_training_input(
+            self, X, sample_weight, X_target, reset=reset, form=form
         )
         if reset:
             form = read_image_form(X, self.image_shape, self.channel_order)
             check_form_suits(form, self.network, self.channel_order)
+            target_form = self._read_target_form(target, form)
             check.check_n_components(self.n_components, self.n_features_in_)
+            check.check_bottleneck(bottleneck, self.n_components)
         else:
             check.check_same_structure(self, self._structure)
-        loss = self._loss()
-        check.check_loss_result(loss, self.n_features_in_)
+        n_outputs = self.n_features_in_
+        if target is not None:
+            n_outputs = math.prod(target.shape[1:])
+        check.check_loss_result(loss, n_outputs)
         data = self._rows(X, form, sample_weight, standardized=loss.standardized)
-        check.check_target_range(X, loss, self.loss, data.full_range)
-        if form is not None and not reset:
-            check_image_values(X, form)
+        if not reset:
+            check.check_has_target(target, self._start)
+            if form is not None:
+                check_image_values(X, form)
+        if target is not None:
+            target = self._target_rows(target, target_form, loss, reset)
+            data = data.copy(target=target)
+        output = data.output
+        name = "X" if target is None else "X_target"
+        check.check_target_range(output.X, loss, self.loss, output.full_range, name)
+        check.check_corruption(corruption, form)
         report = None
         if hasattr(self, "_init_callback_context"):
             report = SklearnCallbacks(self, data)
-        return Fitting(self, data, loss, self._random_streams(reset), form, report)
+        return Fitting(
+            self,
+            data,
+            self._random_streams(reset),
+            loss=loss,
+            bottleneck=bottleneck,
+            penalty=penalty,
+            corruption=corruption,
+            form=form,
+            target_form=target_form,
+            report=report,
+        )
 
     @staticmethod
     def _rows(X, form, sample_weight, *, standardized):
@@ -726,10 +952,42 @@ class AutoencoderTransformer(
             X, sample_weight, full_range=white, standardized_target=standardized
         )
 
-    def _loss(self):
-        if isinstance(self.loss, str):
-            return LOSSES[self.loss]()
-        return self.loss if isinstance(self.loss, Loss) else CallableLoss(self.loss)
+    def _read_target_form(self, target, form):
+        """Return the ImageForm of X_target, or None if there is none or it is a table.
+
+        Flat rows are images where those of X are, and there are as many features.
+        """
+        if target is None:
+            return form
+        image_shape = None
+        is_flat, n_outputs = target.ndim == 2, math.prod(target.shape[1:])
+        if is_flat and form is not None and n_outputs == self.n_features_in_:
+            image_shape = form.image_shape
+        target_form = read_image_form(target, image_shape, self.channel_order)
+        sizes = n_outputs, self.n_features_in_
+        check.check_target_suits(form, target_form, self.network, *sizes)
+        return target_form
+
+    def _target_rows(self, target, form, loss, reset):
+        """Return X_target as rows that are not standardised yet."""
+        if not reset:
+            check.check_target_shape(target.shape[1:], self._output_shape())
+            if form is not None:
+                check_image_values(target, form)
+        return self._rows(target, form, None, standardized=loss.standardized)
+
+    def _part(self, name, kind, known, of_callable=None):
+        """Return a new part: by its name, a copy of an object, or from a function."""
+        part = getattr(self, name)
+        check.check_is_no_class(name, part)
+        if part is None:
+            return None
+        if isinstance(part, str):
+            part = known[part]()
+        else:
+            part = clone(part) if isinstance(part, kind) else of_callable(part)
+        check.check_ranges(part)
+        return part
 
     def _random_streams(self, reset):
         """Return new random streams, or those left behind by the fit to go on from."""
@@ -759,6 +1017,18 @@ class AutoencoderTransformer(
         rows = self._rows(X, self._form, None, standardized=standardized)
         return rows.copy(mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype())
 
+    def _check_compared(self, X, X_target, *, min_samples=0):
+        """Return X as rows with what their reconstruction is compared with."""
+        rows = self._check_rows(X, min_samples=min_samples)
+        check.check_has_target(X_target, self._start)
+        if X_target is None:
+            return rows
+        target = check.check_target(X_target, rows.X)
+        loss, output = self.net_.criterion_, self._start.output
+        target = self._target_rows(target, self._target_form, loss, reset=False)
+        units = {"mean": output.mean, "scale": output.scale, "dtype": rows.dtype}
+        return rows.copy(target=target.copy(**units))
+
     def _map(self, function, rows, out, finish=lambda result: result):
         """Write ``function(module, X, target)`` of each batch of rows into `out`.
 
@@ -768,7 +1038,8 @@ class AutoencoderTransformer(
         if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
             module = copy.deepcopy(module).double()  # exact whatever the batch
         else:
-            rows = rows.copy(dtype=net.dtype())
+            target = rows.target and rows.target.copy(dtype=net.dtype())
+            rows = rows.copy(dtype=net.dtype(), target=target)
         blocks = rows.blocks(width=self.n_features_in_)
         work = 2 * count_products(module) * blocks.batch_size
         n_threads = choose_threads(self.n_jobs, work)
@@ -784,39 +1055,41 @@ class AutoencoderTransformer(
     def _reconstruct(self, function, rows, as_float):
         """Return the output that `function` computes, in data space."""
         loss, dtype = self.net_.criterion_, np.dtype(rows.dtype)
-        mean = self.mean_.astype(dtype)
-        restores = self._form is not None and not as_float
+        output, form = self._start.output, self._target_form
+        mean, scale = output.mean.astype(dtype), dtype.type(output.scale)
+        restores = form is not None and not as_float
 
         def finish(X_hat):
             X_hat = X_hat.astype(dtype, copy=False)
             if loss.standardized:
-                X_hat = X_hat * dtype.type(self.scale_) + mean
-            return self._form.restore(X_hat) if restores else X_hat
+                X_hat = X_hat * scale + mean
+            return form.restore(X_hat) if restores else X_hat
 
-        shape = len(rows), *self._row_shape()
+        shape = len(rows), *self._output_shape()
         return self._map(
             lambda module, x, target: loss.inverse_link(function(module, x)),
             rows,
-            out=np.empty(shape, self._form.dtype if restores else dtype),
+            out=np.empty(shape, form.dtype if restores else dtype),
             finish=finish,
         )
 
-    def _row_shape(self):
-        """Return the shape of a row of the X that `fit` saw."""
-        return (self.n_features_in_,) if self._form is None else self._form.row_shape
+    def _output_shape(self):
+        """Return the shape of a row of what `fit` was to reconstruct."""
+        if self._target_form is not None:
+            return self._target_form.row_shape
+        return self._start.output.mean.shape
 
     def _residual(self, module, x, target):
         """Return reconstruction minus data, in standardised units."""
         loss, output = self.net_.criterion_, _output(module, x)
         if loss.standardized:
             return output - target
-        return (loss.inverse_link(output) - target) / self.scale_
+        return (loss.inverse_link(output) - target) / self._start.output.scale
 
-    def _standardization(self):
-        """Return mean and scale as tensors like the weights of the net."""
+    def _as_weights(self, *numbers):
+        """Return numbers as tensors like the weights of the net."""
         weight = next(self.net_.module_.parameters())
-        numbers = (self.mean_, self.scale_)
-        return tuple(torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers)
+        return [torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers]
 
     # What scikit-learn asks
 
@@ -833,6 +1106,18 @@ class AutoencoderTransformer(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _draw(density, n_samples, random_state):
+    """Return codes drawn from a density as scikit-learn's ones do it."""
+    if "random_state" in inspect.signature(density.sample).parameters:
+        return density.sample(n_samples, random_state=random_state)
+    density = copy.deepcopy(density)
+    if "random_state" in density.get_params():
+        density.set_params(random_state=random_state)
+    code = density.sample(n_samples)
+    code = code[0] if isinstance(code, tuple) else code
+    return code[random_state.permutation(n_samples)]  # a mixture sorts them
 
 
 def _output(module, x):

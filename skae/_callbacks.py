@@ -22,17 +22,22 @@ class BestEpoch(Callback):
 
     tol : float
         An improvement is larger than `tol` times the best loss so far.
+
+    settling : float, default=0
+        Number of epochs whose losses do not compare with those of later ones.
     """
 
-    def __init__(self, monitor, start_loss, n_epochs_no_change, tol):
+    def __init__(self, monitor, start_loss, n_epochs_no_change, tol, settling=0):
         self.monitor = monitor
         self.start_loss = start_loss
         self.n_epochs_no_change = n_epochs_no_change
         self.tol = tol
+        self.settling = settling
 
     def on_train_begin(self, net, **kwargs):
         self.best_loss_ = self.start_loss
         self.best_epoch_ = 0
+        self.n_epochs_before_ = len(net.history)
         self.n_epochs_waited_ = 0
         self.best_state_ = _cloned_state(net)
 
@@ -55,6 +60,10 @@ class BestEpoch(Callback):
             self.best_epoch_ = len(net.history)
             self.best_state_ = _cloned_state(net)
         self.best_loss_ = min(loss, self.best_loss_)
+        if len(net.history) - self.n_epochs_before_ <= self.settling:
+            self.n_epochs_waited_ = 0
+            if self.monitor == "train_loss":
+                self.best_loss_ = np.inf
         if self.n_epochs_waited_ >= self.n_epochs_no_change:
             net.stops_ = True
 

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import ParamMapper
 from torch.optim import AdamW
@@ -19,7 +21,14 @@ from torch.optim import AdamW
 from skae import _validation as check
 from skae._callbacks import BestEpoch, ProgressLine
 from skae._mlp_step import MLPStep
-from skae._pca_start import PCAStart, fit_linear_start, gain_is_proven, link_at_mean
+from skae._parts import Part
+from skae._pca_start import (
+    Codec,
+    PCAStart,
+    fit_linear_start,
+    gain_is_proven,
+    link_at_mean,
+)
 from skae._runtime import (
     choose_device,
     choose_precision,
@@ -34,6 +43,8 @@ from skae._training import (
     auto_max_epochs,
     sample_losses,
 )
+from skae.bottlenecks import Bottleneck
+from skae.corruption import Features
 from skae.networks import NETWORKS, auto_channels, auto_hidden_layer_sizes
 
 logger = logging.getLogger("skae")
@@ -48,6 +59,9 @@ SOLVERS = {
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
 ROWS_TO_WARN_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
+ROWS_TO_ORDER_BY = 2000  # at most
+ROWS_TO_FIT_DENSITY = 5000  # at most
+N_GAUSSIANS = 10
 MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a warning
 # Parameters that shape the net, and cannot change where training goes on with it.
 SHAPING = (
@@ -58,6 +72,7 @@ SHAPING = (
     "hidden_layer_sizes",
     "activation",
     "init",
+    "bottleneck",
     "loss",
 )
 LEAST_ALPHA = 0.01
@@ -89,12 +104,18 @@ class Fitting:
     data : Rows
         The rows to learn from, not yet standardised.
 
-    loss : Loss
+    loss, bottleneck : Loss and Bottleneck
+        Copies, which this fit trains.
 
     streams : RandomStreams
 
-    form : ImageForm, default=None
-        What the rows look like if they are images.
+    form, target_form : ImageForm, default=None
+        What the rows, and those that are to be reconstructed, look like if they are
+        images.
+
+    penalty : Penalty, default=None
+
+    corruption : Corruption, default=None
 
     report : SklearnCallbacks, default=None
         Told of the fit and of every epoch.
@@ -123,41 +144,71 @@ class Fitting:
         Whether Ctrl-C cut the training short.
     """
 
+    n_components = None
+    n_kept = None
+    explained_variance_ratio = None
+    density = None
     proven = None
     pca_loss = None
     best_epoch = 0
     interrupted = False
     is_partial = False
 
-    def __init__(self, estimator, data, loss, streams, form=None, report=None):
+    def __init__(
+        self,
+        estimator,
+        data,
+        streams,
+        *,
+        loss,
+        bottleneck,
+        penalty=None,
+        corruption=None,
+        form=None,
+        target_form=None,
+        report=None,
+    ):
         self.estimator = estimator
         self.data = data
-        self.loss = loss
         self.streams = streams
+        self.loss = loss
+        self.bottleneck = bottleneck
+        self.penalty = penalty
+        self.corruption = corruption
         self.form = form
+        self.target_form = target_form
         self.report = report
+        self.spoil = None
 
     def fit(self, previous=None):
         """Hold rows out, train on the rest, judge; `previous` is (net, start)."""
         estimator = self.estimator
         train, valid = self._hold_out()
-        has_rival = estimator.init == "pca" and self.loss.standardized
+        has_rival = estimator.init == "pca" and self._has_rival()
         if has_rival and valid is None and estimator.early_stopping == "auto":
             logger.info("%d rows are too few to judge by: the model is PCA", len(train))
             with self._begun(train, 0, None):
                 self.proven = False
+                self._finish()
             return self
         with self._begun(train, estimator.max_epochs, previous):
-            if has_rival and previous is None and self.start.is_exact():
+            is_plain = self.corruption is None
+            if has_rival and is_plain and previous is None and self.start.is_exact():
                 logger.info("PCA loses nothing of the rows: the model is PCA of them")
                 self._return_to_pca()
-                return self
-            self._train(train, valid, self._schedule(len(train)))
-            if has_rival and valid is not None:
-                self._judge(train, valid, is_continued=previous is not None)
             else:
-                self._warn_if_poor(train if valid is None else valid)
+                self._train(train, valid, self._schedule(len(train)))
+                if has_rival and valid is not None:
+                    self._judge(train, valid, is_continued=previous is not None)
+                else:
+                    self._warn_if_poor(train if valid is None else valid)
+            self._finish()
         return self
+
+    def _has_rival(self):
+        """Tell whether PCA does all that is asked for."""
+        has_bottleneck = self.bottleneck.keeps_pca and self.penalty is None
+        return self.loss.standardized and has_bottleneck
 
     def partial_fit(self, previous=None):
         """Train one epoch on all rows, at a constant learning rate."""
@@ -173,15 +224,20 @@ class Fitting:
         return {
             "_streams": self.streams if continues else None,
             "_form": self.form,
+            "_target_form": self.target_form,
             "image_shape_": self.form and self.form.image_shape,
             "channel_order_": self.form and self.form.channel_order,
-            "_structure": {name: getattr(self.estimator, name) for name in SHAPING},
+            "_structure": {name: self._as_it_was(name) for name in SHAPING},
             "net_": self.net,
-            "n_components_": len(self.start.components),
+            "n_components_": self.n_kept or self.n_components,
+            "explained_variance_ratio_": self.explained_variance_ratio,
+            "density_": self.density,
             "mean_": self.start.mean,
             "scale_": self.start.scale,
-            "components_": self.start.components,
-            "explained_variance_": np.square(self.start.spread * self.start.scale),
+            "components_": self.start.components[: self.n_kept],
+            "explained_variance_": np.square(
+                self.start.spread[: self.n_kept] * self.start.scale
+            ),
             "_start": self.start,
             "batch_size_": self.plan.batch_size,
             "precision_": self.net.precision_,
@@ -195,6 +251,11 @@ class Fitting:
                 float(epoch["valid_loss"]) for epoch in losses if "valid_loss" in epoch
             ],
         }
+
+    def _as_it_was(self, name):
+        """Return a parameter, or a copy of a part, which may be changed after fit."""
+        value = getattr(self.estimator, name)
+        return clone(value) if isinstance(value, Part) else value
 
     def _present_attributes(self):
         """Return what the estimator would have learnt if training stopped now."""
@@ -220,25 +281,47 @@ class Fitting:
         """Set the plan, the start and the net, in the modes that training needs."""
         with training_modes():
             if previous is None:
+                self.n_components = self._count_components(train)
                 network = self._network()
             else:
                 net, self.start = previous
                 self.net = copy.deepcopy(net)
                 network = self.net.module_
+                network.n_kept = None
+                self.n_components = len(self.start.components)
+                self.loss, self.bottleneck = network.loss, network.bottleneck
             self.plan = self._plan(network, len(train), max_epochs)
             with torch_threads(self.plan.n_threads):
                 if previous is None:
                     self._build(network, train)
+                if self.corruption is not None:
+                    self._prepare_corruption(train)
                 if self.report is not None:
                     self.report.begin(self.plan.max_epochs, self._present_attributes)
                 yield
                 if self.report is not None:
                     self.report.end()
 
+    def _count_components(self, train):
+        """Return n_components, or how many PCA needs for that share of the variance."""
+        n_components = self.estimator.n_components
+        if isinstance(n_components, Integral):
+            return int(n_components)
+        most = min(len(train), train.n_features)
+        start = fit_linear_start(train, most, self.streams.init)
+        shares = np.cumsum(np.square(start.spread)) / train.n_features
+        return _fewest(shares, n_components)
+
     def _network(self):
         """Return a new network."""
         estimator, network = self.estimator, self._network_name()
-        n_features, n_components = self.data.n_features, int(estimator.n_components)
+        n_features, n_components = self.data.n_features, self.n_components
+        n_encoded, extra = self.bottleneck.n_encoded(n_components), {}
+        n_outputs = self.data.output.n_features
+        if n_encoded != n_components:
+            extra["n_encoded"] = n_encoded
+        if n_outputs != n_features:
+            extra["n_outputs"] = n_outputs
         if network is not None:
             return NETWORKS[network](
                 n_features,
@@ -246,11 +329,14 @@ class Fitting:
                 activation=estimator.activation,
                 generator=self.streams.init,
                 **self._sizes(network),
+                **extra,
             )
         network = estimator.network
+        check.check_takes(network, extra)
         with self.streams.lent():
-            network = network(n_features=n_features, n_components=n_components)
-        check.check_built_network(network, n_features, n_components)
+            network = network(n_features=n_features, n_components=n_components, **extra)
+        sizes = (n_features, n_components, n_encoded, n_outputs)
+        check.check_built_network(network, *sizes)
         return network
 
     def _network_name(self):
@@ -265,8 +351,7 @@ class Fitting:
         sizes = self.estimator.hidden_layer_sizes
         if network == "mlp":
             if sizes == "auto":
-                n_components = int(self.estimator.n_components)
-                sizes = auto_hidden_layer_sizes(len(self.data), n_components)
+                sizes = auto_hidden_layer_sizes(len(self.data), self.n_components)
             return {"hidden_layer_sizes": tuple(sizes)}
         form = self.form
         if sizes == "auto":
@@ -327,13 +412,19 @@ class Fitting:
 
     def _build(self, network, rows):
         """Set the start and an untrained net from `rows`."""
-        estimator, plan = self.estimator, self.plan
-        n_components = int(estimator.n_components)
+        estimator, plan, n_components = self.estimator, self.plan, self.n_components
         self.start = fit_linear_start(rows, n_components, self.streams.init)
         check.check_start(self.start)
-        module = network
+        self.loss.build(self.start.output.mean)
+        n_outputs = len(self.start.output.mean)
+        lost = n_outputs * self.start.share_lost() / max(n_outputs - n_components, 1)
+        nat = self.loss.nat(max(float(lost), self.start.rounding))
+        with self.streams.lent():
+            self.bottleneck.build(n_components, nat / n_outputs)
         if estimator.init == "pca":
-            module = PCAStart(network, self.start, self.loss)
+            module = PCAStart(network, self.start, self.loss, self.bottleneck)
+        else:
+            module = Codec(network, n_components, self.loss, self.bottleneck)
         dtype = torch.float64 if plan.precision == "float64" else torch.float32
         self.net = AutoencoderNet(
             module.to(dtype).eval(),
@@ -342,14 +433,40 @@ class Fitting:
             train_split=None,
             verbose=0,
         )
-        self.net.lends_stream_ = not isinstance(estimator.network, str)
+        is_ours = isinstance(estimator.network, str)
+        self.net.lends_stream_ = not is_ours or self._has_costs()
         self.net.precision_ = plan.precision
         self.net.initialize()
 
+    def _prepare_corruption(self, rows):
+        """Learn of the features what the corruption may want to know."""
+        features = Features.of(self._standardized(rows), self.form)
+        corruption, streams = self.corruption, self.streams
+
+        def spoil(X, start):
+            generator = streams.corruption
+            if start is not None:  # rows to judge by: the same whenever they are asked
+                seed = (streams.split_seed + start) % 2**63
+                generator = torch.Generator().manual_seed(seed)
+            spoilt = corruption.corrupt(X, features, generator)
+            check.check_corrupted(spoilt, X, corruption)
+            return spoilt.to(X.dtype)
+
+        self.spoil = spoil
+
     def _standardized(self, rows):
         """Return rows as the net wants them."""
-        start = self.start
-        return rows.copy(mean=start.mean, scale=start.scale, dtype=self.net.dtype())
+        start, dtype, target = self.start, self.net.dtype(), rows.target
+        if target is not None:
+            mean, scale = start.target.mean, start.target.scale
+            target = target.copy(mean=mean, scale=scale, dtype=dtype)
+        return rows.copy(
+            mean=start.mean,
+            scale=start.scale,
+            dtype=dtype,
+            corrupt=self.spoil,
+            target=target,
+        )
 
     def _optimizer(self):
         """Return the optimizer's class with its options."""
@@ -380,9 +497,13 @@ class Fitting:
         train, monitor, start_loss = self._standardized(train), "train_loss", np.inf
         if valid is not None:
             valid, monitor = self._standardized(valid), "valid_loss"
-            start_loss = _mean(net.sample_losses(valid), valid.weights())
+            if not self._has_costs():  # PCA has never heard of those
+                start_loss = _mean(net.sample_losses(valid), valid.weights())
+        with self.streams.lent():
+            check.check_penalty(self.penalty, net.module_, net.first_rows(train))
         patience = self.plan.n_epochs_no_change
-        best = BestEpoch(monitor, start_loss, patience, estimator.tol)
+        settling = self.bottleneck.settling * self.plan.max_epochs
+        best = BestEpoch(monitor, start_loss, patience, estimator.tol, settling)
         with check.explained_batch_norm(len(train), self.plan.batch_size):
             net.train_on(
                 train,
@@ -396,15 +517,22 @@ class Fitting:
                 callbacks=[("best_epoch", best), *self._callbacks()],
                 keeps_optimizer=self.is_partial or estimator.warm_start,
                 step=self._step_by_hand(),
+                penalty=self.penalty,
             )
         if valid is None:  # the loss of an epoch is measured before its last step
             losses = net.sample_losses(train.thinned(ROWS_TO_WARN_BY))
             check.check_converged(losses, net)
-        if isinstance(net.module_, PCAStart) and not self.is_partial:
+        if self.bottleneck.has_prior:  # the prior's units
+            net.module_.units.fill_(1 / self.start.scale)
+        elif isinstance(net.module_, PCAStart) and not self.is_partial:
             code_spread = net.code_spread(train.thinned(ROWS_TO_SCALE_BY))
             net.module_.half_whiten(self.start, code_spread)
         self.best_epoch = best.best_epoch_
         self.interrupted = net.interrupted_
+
+    def _has_costs(self):
+        """Tell whether training minimises more than the loss of the code alone."""
+        return type(self.bottleneck) is not Bottleneck or self.penalty is not None
 
     def _step_by_hand(self):
         """Return what computes loss and gradients without autograd, or None.
@@ -416,11 +544,13 @@ class Fitting:
         module, paths = self.net.module_, None
         if isinstance(module, PCAStart):
             paths = module.encoder_path, module.decoder_path
-            module = module.network
+        network = module.network
         callbacks = map(check.unnamed, self.estimator.callbacks or [])
         suits = (
             self._network_name() == "mlp"
-            and len(module.encoder) > 1
+            and len(network.encoder) > 1
+            and not self._has_costs()
+            and not any(True for _ in self.loss.parameters())
             and self.plan.device.type == "cpu"
             and self.net.precision_ != "mixed"
             and isinstance(self.estimator.solver, str)
@@ -428,7 +558,7 @@ class Fitting:
         )
         if not suits:
             return None
-        return MLPStep(module.encoder, module.decoder, paths, self.loss)
+        return MLPStep(network.encoder, network.decoder, paths, self.loss)
 
     def _callbacks(self):
         """Return skorch callbacks: ours, the caller's, then copies of the user's."""
@@ -446,10 +576,14 @@ class Fitting:
             n_components = len(pca.components)
             pca = fit_linear_start(train, n_components, self.streams.init)
         rows = self._standardized(valid)
-        losses = self.net.sample_losses(rows)
-        pca_losses = sample_losses(
-            rows, self.loss, partial(pca.reconstruct, units=rows)
-        )
+        losses, pca_losses = 0.0, 0.0
+        sizes = self._sizes_to_judge()
+        for size in sizes:
+            self.net.module_.n_kept = size
+            losses += self.net.sample_losses(rows) / len(sizes)
+            reconstruct = partial(pca.reconstruct, units=rows, n_kept=size)
+            pca_losses += sample_losses(rows, self.loss, reconstruct) / len(sizes)
+        self.net.module_.n_kept = None
         is_pca = self.best_epoch == 0 and not is_continued  # rounding proves nothing
         self.proven = not is_pca and gain_is_proven(pca_losses, losses, rows.weights())
         self.pca_loss = _mean(pca_losses, rows.weights())
@@ -460,6 +594,36 @@ class Fitting:
         logger.info("held-out loss %.4g, PCA's %.4g: %s", loss, self.pca_loss, verdict)
         if not self.proven:
             self._return_to_pca()
+
+    def _sizes_to_judge(self):
+        """Return sizes of codes in which the network has to be better than PCA."""
+        sizes = [self.n_components]
+        while self.bottleneck.is_ordered and sizes[-1] > 1:
+            sizes.append(sizes[-1] // 2)
+        return sizes
+
+    def _finish(self):
+        """Learn what is asked for besides the net, once that is settled."""
+        rows = self._standardized(self.data).copy(corrupt=None)
+        if self.bottleneck.is_ordered:
+            shares = self.net.explained_shares(rows.thinned(ROWS_TO_ORDER_BY))
+            if not isinstance(self.estimator.n_components, Integral):
+                self.n_kept = _fewest(shares, self.estimator.n_components)
+                self.net.module_.n_kept = self.n_kept
+            ratios = np.diff(shares, prepend=0.0)
+            self.explained_variance_ratio = ratios[: self.n_kept]
+        if self.estimator.density is not None:
+            code = self.net.codes(rows.thinned(ROWS_TO_FIT_DENSITY))
+            self.density = self._new_density().fit(code * self.start.scale)
+
+    def _new_density(self):
+        """Return what learns the distribution of codes."""
+        from sklearn.mixture import GaussianMixture
+
+        if self.estimator.density != "gaussian_mixture":
+            return clone(self.estimator.density)
+        seed = self.streams.split_seed % 2**32
+        return GaussianMixture(N_GAUSSIANS, random_state=seed)
 
     def _return_to_pca(self):
         """Make the model PCA of all rows; keep the history of what was tried."""
@@ -477,10 +641,12 @@ class Fitting:
 
         mean = torch.from_numpy(link_at_mean(self.start, self.loss)[0])
         rivals = {
-            "the mean of each feature": mean_loss(lambda x: mean.to(x).expand_as(x))
+            "the mean of each feature": mean_loss(
+                lambda x: mean.to(x).expand(len(x), -1)
+            )
         }
         slack = MARGIN * rivals["the mean of each feature"]
-        if self.loss.standardized:
+        if self._has_rival():
             pca = partial(self.start.reconstruct, units=rows)
             rivals["PCA with as many components"] = mean_loss(pca)
         loss = _mean(self.net.sample_losses(rows), rows.weights())
@@ -496,6 +662,12 @@ class Fitting:
                     stacklevel=5,
                 )
                 return
+
+
+def _fewest(shares, least):
+    """Return the smallest number of components whose share is `least`, or all."""
+    enough = np.flatnonzero(shares >= least)
+    return int(enough[0]) + 1 if len(enough) else len(shares)
 
 
 def _mean(losses, weights):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.special import ndtr, stdtrit
 from torch import nn
 
@@ -37,6 +38,9 @@ class LinearStart:
 
     rounding : float
         Share of the variance that rounding may have cost.
+
+    target : LinearTarget, default=None
+        What is to be predicted, if not the rows themselves.
     """
 
     mean: np.ndarray
@@ -44,18 +48,68 @@ class LinearStart:
     components: np.ndarray
     spread: np.ndarray
     rounding: float = 1e-12
+    target: "LinearTarget | None" = None
+
+    @property
+    def output(self):
+        """Whatever has the mean and the scale of what the output is compared with."""
+        return self if self.target is None else self.target
+
+    @property
+    def slopes(self):
+        """Output for each component of variance one, (n_components, n_outputs)."""
+        if self.target is not None:
+            return self.target.slopes
+        return self.components * _positive_spread(self)[:, None]
+
+    def share_lost(self):
+        """Return the share of the variance of the output that PCA does not give."""
+        if self.target is None:
+            explained = np.square(self.spread).sum()
+        else:
+            explained = np.square(self.target.slopes).sum()
+        return 1 - explained / len(self.output.mean)  # n features of mean variance one
 
     def is_exact(self):
         """Tell whether PCA loses nothing of the rows, and nothing can be learnt."""
-        n_features = len(self.mean)  # also the variance of all, in units of the scale
-        lost = 1 - np.square(self.spread).sum() / n_features
-        return bool(lost < self.rounding)
+        return bool(self.share_lost() < self.rounding)
 
-    def reconstruct(self, X, units):
+    def reconstruct(self, X, units, n_kept=None):
         """Return PCA's reconstruction of a batch of the standardised rows `units`."""
-        axes = torch.from_numpy(self.components).to(X)
+        axes = torch.from_numpy(self.components[:n_kept]).to(X)
         offset = torch.from_numpy((units.mean - self.mean) / units.scale).to(X)
-        return ((X + offset) @ axes.T) @ axes - offset
+        code = (X + offset) @ axes.T
+        if self.target is None:
+            return code @ axes - offset
+        return self.target.predict(code, self, units)
+
+
+@dataclass
+class LinearTarget:
+    """Least squares from PCA's code to a target of its own.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_outputs,)
+    scale : float
+        Root of the mean variance of the target; 1.0 where it is constant.
+
+    slopes : ndarray of shape (n_components, n_outputs)
+        Standardised target for each component of variance one.
+    """
+
+    mean: np.ndarray
+    scale: float
+    slopes: np.ndarray
+
+    def predict(self, code, start, units):
+        """Return the standardised target of the rows `units`, from codes of `start`."""
+        n_kept = code.shape[1]
+        unit = units.scale / start.scale / _positive_spread(start)[:n_kept]
+        slopes = torch.from_numpy(unit[:, None] * self.slopes[:n_kept]).to(code)
+        wanted = units.target
+        offset = torch.from_numpy((self.mean - wanted.mean) / wanted.scale).to(code)
+        return code @ slopes * (self.scale / wanted.scale) + offset
 
 
 def fit_linear_start(rows, n_components, generator):
@@ -64,9 +118,8 @@ def fit_linear_start(rows, n_components, generator):
     Reads X in blocks: three passes where the smaller side of X is at most `EXACT_SIZE`,
     else about a dozen.
     """
-    rows = rows.copy(dtype="float64", mean=0.0, scale=1.0, standardized_target=True)
-    rows = rows.copy(mean=fit_mean(rows).numpy())
-    rows = rows.copy(scale=_common_scale(rows))
+    target = rows.target_rows()
+    rows = _fit_standardization(rows.copy(target=None, corrupt=None))
     n_samples, n_features = len(rows), len(rows.mean)
     is_single = rows.result_dtype() == "float32"
     if is_single and n_samples > EXACT_SIZE and n_features >= WIDE:
@@ -80,7 +133,28 @@ def fit_linear_start(rows, n_components, generator):
     rounding = 1e-12 if rows.X.dtype != np.float32 else 1e-10
     if rows.dtype == "float32":
         rounding = 1e-6
-    return LinearStart(rows.mean, rows.scale, components, spread, rounding)
+    start = LinearStart(rows.mean, rows.scale, components, spread, rounding)
+    if target is not None:
+        start.target = _fit_target(rows, target, start)
+    return start
+
+
+def _fit_standardization(rows):
+    """Return rows that are centred and scaled by their own mean and variance."""
+    rows = rows.copy(dtype="float64", mean=0.0, scale=1.0, standardized_target=True)
+    rows = rows.copy(mean=fit_mean(rows).numpy())
+    return rows.copy(scale=_common_scale(rows))
+
+
+def _fit_target(rows, target, start):
+    """Return the `LinearTarget` of standardised rows and their raw target."""
+    target = _fit_standardization(target)
+    spread = _positive_spread(start)
+    to_code = torch.from_numpy(start.components / spread[:, None]).T
+    together, slopes = rows.copy(target=target.copy(index=None)), 0.0
+    for x, (y, w) in together.blocks():
+        slopes = slopes + _weighted(x.double() @ to_code, w, power=1).T @ y.double()
+    return LinearTarget(target.mean, target.scale, (slopes / len(rows)).numpy())
 
 
 def fit_mean(rows):
@@ -166,12 +240,75 @@ def _axes_by_iteration(rows, n_components, generator):
     return variances, basis @ rotation
 
 
-class PCAStart(nn.Module):
-    """A network with a linear path beside each half; the whole starts as PCA.
+class Codec(nn.Module):
+    """All that is learnt: a network, the bottleneck in it, the loss and its numbers.
 
-    code = units * (linear(X) + network.encode(X)) and, with the code divided by the
-    units again, output = linear(code) + network.decode(code). X is standardised, and
-    the code starts as that of its PCA.
+    Parameters
+    ----------
+    network : nn.Module
+        Has `encode` and `decode`.
+
+    n_components : int
+
+    loss : Loss
+
+    bottleneck : Bottleneck
+
+    Attributes
+    ----------
+    units : Tensor of shape (n_components,)
+        What the code is multiplied by on its way to the user.
+
+    n_kept : int or None
+        How many components the user gets; None is all.
+    """
+
+    n_kept = None
+
+    def __init__(self, network, n_components, loss, bottleneck):
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.bottleneck = bottleneck
+        self.register_buffer("units", torch.ones(n_components, dtype=torch.float64))
+
+    def encoded(self, X):
+        """Return what the encoder says, of shape (n_samples, n_encoded)."""
+        return self.network.encode(X)
+
+    def output(self, code):
+        """Return the output for codes that are not in units."""
+        return self.network.decode(code)
+
+    def code(self, X):
+        """Return codes that are not in units."""
+        return self.bottleneck.code(self.encoded(X))
+
+    def sample(self, X):
+        """Return output, code (not in units) and its cost, or None, in training."""
+        code, cost = self.bottleneck.sample(self.encoded(X))
+        return self.output(code), code, cost
+
+    def encode(self, X):
+        code = self.code(X) * self.units
+        return code if self.n_kept is None else code[:, : self.n_kept]
+
+    def decode(self, code):
+        """Return the output; components that are not given are zero."""
+        n_given, n_components = code.shape[1], len(self.units)
+        code = code / self.units[:n_given]
+        if n_given < n_components:
+            code = F.pad(code, (0, n_components - n_given))
+        return self.output(code)
+
+
+class PCAStart(Codec):
+    """A codec with a linear path beside each half of its network; it starts as PCA.
+
+    What the encoder says is linear(X) + network.encode(X), and the output is
+    linear(code) + network.decode(code). X is standardised, and the code starts as that
+    of its PCA. Where the encoder gives more numbers than the code has, the linear path
+    is beside the first ones.
 
     Parameters
     ----------
@@ -180,33 +317,37 @@ class PCAStart(nn.Module):
         `zero_last_layers`; otherwise gates that start at zero stand behind it.
 
     start : LinearStart
+        Its `output` may be another one than its input.
 
     loss : Loss
         Its link says on which scale the output is.
+
+    bottleneck : Bottleneck
     """
 
-    def __init__(self, network, start, loss):
-        super().__init__()
+    def __init__(self, network, start, loss, bottleneck):
         n_components, n_features = start.components.shape
-        self.network = network
+        super().__init__(network, n_components, loss, bottleneck)
         self.encoder_path = nn.utils.skip_init(
             nn.Linear, n_features, n_components, bias=False, dtype=torch.float64
         )
-        self.decoder_path = nn.utils.skip_init(
-            nn.Linear, n_components, n_features, dtype=torch.float64
-        )
         spread = _positive_spread(start)
-        self.register_buffer("units", torch.from_numpy(spread))
+        self.units.copy_(torch.from_numpy(spread))
+        n_outputs = len(start.output.mean)
+        self.decoder_path = nn.utils.skip_init(
+            nn.Linear, n_components, n_outputs, dtype=torch.float64
+        )
         self._set_paths(start, spread, loss)
         self.encoder_gate = self.decoder_gate = None
         if hasattr(network, "zero_last_layers"):
             network.zero_last_layers()
         else:
+            n_encoded = bottleneck.n_encoded(n_components)
             self.encoder_gate = nn.Parameter(
-                torch.zeros(n_components, dtype=torch.float64)
+                torch.zeros(n_encoded, dtype=torch.float64)
             )
             self.decoder_gate = nn.Parameter(
-                torch.zeros(n_features, dtype=torch.float64)
+                torch.zeros(n_outputs, dtype=torch.float64)
             )
 
     @torch.no_grad()
@@ -214,7 +355,7 @@ class PCAStart(nn.Module):
         """Make the linear paths PCA, with components of unit variance between them."""
         bias, slope = link_at_mean(start, loss)
         projection = torch.from_numpy(start.components / spread[:, None])
-        reconstruction = torch.from_numpy(start.components.T * spread * slope[:, None])
+        reconstruction = torch.from_numpy(start.slopes.T * slope[:, None])
         self.encoder_path.weight.copy_(projection)
         self.decoder_path.weight.copy_(reconstruction)
         self.decoder_path.bias.copy_(torch.from_numpy(bias))
@@ -239,14 +380,15 @@ class PCAStart(nn.Module):
             units = units / np.where(before > 0, before, 1.0)
         self.units.copy_(torch.from_numpy(units))
 
-    def encode(self, X):
-        learnt = self.network.encode(X)
+    def encoded(self, X):
+        learnt, linear = self.network.encode(X), self.encoder_path(X)
         if self.encoder_gate is not None:
             learnt = learnt * self.encoder_gate
-        return (self.encoder_path(X) + learnt) * self.units
+        if learnt.shape[1] > linear.shape[1]:
+            linear = F.pad(linear, (0, learnt.shape[1] - linear.shape[1]))
+        return linear + learnt
 
-    def decode(self, code):
-        code = code / self.units
+    def output(self, code):
         learnt = self.network.decode(code)
         if self.decoder_gate is not None:
             learnt = learnt * self.decoder_gate
@@ -262,10 +404,11 @@ def _positive_spread(start):
 def link_at_mean(start, loss):
     """Return the link at the mean, and its mean slope over one scale to either side."""
     if loss.standardized:
-        zero = np.zeros_like(start.mean)
+        zero = np.zeros_like(start.output.mean)
         return zero, zero + 1.0
-    rise = loss.link(start.mean + start.scale) - loss.link(start.mean - start.scale)
-    return loss.link(start.mean), rise / 2
+    mean, scale = start.output.mean, start.output.scale
+    rise = loss.link(mean + scale) - loss.link(mean - scale)
+    return loss.link(mean), rise / 2
 
 
 def gain_is_proven(start_losses, losses, sample_weight=None):

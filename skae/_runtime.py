@@ -35,15 +35,16 @@ if hasattr(os, "register_at_fork"):
 class RandomStreams:
     """Independent random streams of one fit, all derived from one integer seed.
 
-    `order` shuffles rows, `init` draws weights and `split_seed` is for the rows to hold
-    out. Code that can only use torch's global generator (a user's network with dropout,
-    say) runs inside `lent()`.
+    `order` shuffles rows, `init` draws weights, `corruption` spoils batches and
+    `split_seed` is for the rows to hold out. Code that can only use torch's global
+    generator (a user's network with dropout, say) runs inside `lent()`.
     """
 
     def __init__(self, seed):
-        order, init, lent, split = np.random.SeedSequence(seed).spawn(4)
+        order, init, lent, split, corruption = np.random.SeedSequence(seed).spawn(5)
         self.order = np.random.default_rng(order)
         self.init = torch.Generator().manual_seed(_as_seed(init))
+        self.corruption = torch.Generator().manual_seed(_as_seed(corruption))
         self.split_seed = _as_seed(split)
         self._lent_seed = _as_seed(lent)
         self._lent_states = None
@@ -65,6 +66,16 @@ class RandomStreams:
             finally:
                 self._lent_states = _global_rng_states(on_cuda)
                 _set_global_rng_states(saved)
+
+    @contextmanager
+    def repeated(self, device="cpu"):
+        """Put the same stream in place of torch's global one, each time anew."""
+        states, self._lent_states = self._lent_states, None
+        try:
+            with self.lent(device):
+                yield
+        finally:
+            self._lent_states = states
 
 
 def _as_seed(sequence):

@@ -29,6 +29,7 @@ NOT_IN_TRAINING = {
     "scheduler_": None,
     "optimizer_": None,
     "step_": None,
+    "penalty_": None,
 }
 
 
@@ -60,6 +61,13 @@ class Rows(torch.utils.data.Dataset):
 
     standardized_target : bool, default=True
         Whether the network's output is compared with the standardised rows or with X.
+
+    corrupt : callable, default=None
+        ``corrupt(X, start)`` -> what the network sees of a standardised batch;
+        `start` is the number of its first row, or None if rows are drawn in any order.
+
+    target : Rows, default=None
+        All rows of what the output is compared with; None is these rows themselves.
     """
 
     def __init__(
@@ -73,6 +81,8 @@ class Rows(torch.utils.data.Dataset):
         scale=1.0,
         dtype="float64",
         standardized_target=True,
+        corrupt=None,
+        target=None,
     ):
         self.X = X
         self.n_features = math.prod(X.shape[1:])
@@ -82,6 +92,8 @@ class Rows(torch.utils.data.Dataset):
         self.scale = scale
         self.dtype = dtype
         self.standardized_target = standardized_target
+        self.corrupt = corrupt
+        self.target = target
         if sample_weight is not None:
             chosen = sample_weight if index is None else sample_weight[index]
             sample_weight = sample_weight / chosen.mean()
@@ -102,6 +114,8 @@ class Rows(torch.utils.data.Dataset):
             "scale",
             "dtype",
             "standardized_target",
+            "corrupt",
+            "target",
         )
         arguments = {name: getattr(self, name) for name in names} | changes
         return Rows(self.X, **arguments)
@@ -111,6 +125,7 @@ class Rows(torch.utils.data.Dataset):
 
     def take(self, rows):
         """Return (X, (target, sample_weight)) for a slice or array of row numbers."""
+        start = rows.start if isinstance(rows, slice) else None
         if self.index is not None:
             rows = self.index[rows]
         raw = self.X[rows]
@@ -122,16 +137,31 @@ class Rows(torch.utils.data.Dataset):
         np.divide(X, self._divisor, out=X)
         X = torch.from_numpy(X.astype(self.dtype, copy=False))
         target = X
-        if not self.standardized_target:
+        if self.target is not None:
+            target = self.target.take(rows)[1][0]
+        elif not self.standardized_target:
             raw = raw.astype(self.dtype)
             raw = raw if self.full_range is None else raw / self.full_range
             target = torch.from_numpy(raw)
+        if self.corrupt is not None:
+            X = self.corrupt(X.clone(), start)  # X may also be the target
         if self.sample_weight is None:
             return X, (target, None)
         return X, (
             target,
             torch.from_numpy(self.sample_weight[rows].astype(self.dtype)),
         )
+
+    def target_rows(self):
+        """Return these rows of the target, with their weights, or None."""
+        if self.target is None:
+            return None
+        return self.target.copy(index=self.index, sample_weight=self.sample_weight)
+
+    @property
+    def output(self):
+        """The rows whose mean and scale the output has."""
+        return self if self.target is None else self.target
 
     def result_dtype(self):
         """Return the dtype of what is computed from these rows.
@@ -200,12 +230,13 @@ class AutoencoderNet(NeuralNet):
     schedule_ = None
     scheduler_ = None
     step_ = None
+    penalty_ = None
     announces_gradients_ = False
     optimizer_state_ = None
     lends_stream_ = False
     stops_ = False
     interrupted_ = False
-    n_epochs_finished_ = 0
+    n_epochs_finished_ = n_epochs_before_ = 0
 
     def get_default_callbacks(self):
         """Return what records the seconds of an epoch, and prints nothing."""
@@ -239,10 +270,10 @@ class AutoencoderNet(NeuralNet):
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Return the weighted mean of the loss of each sample."""
+    def get_loss(self, y_pred, y_true, X=None, training=False, costs=()):
+        """Return the weighted mean of the loss of each sample and of all costs."""
         target, sample_weight = y_true
-        losses = self.criterion_(y_pred, target.to(self.device))
+        losses = sum(costs, self.criterion_(y_pred, target.to(self.device)))
         if sample_weight is not None:
             losses = losses * sample_weight.to(self.device)
         return losses.mean()
@@ -317,17 +348,37 @@ class AutoencoderNet(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         """Compute loss and gradients; the training mode was set with the epoch."""
-        X, target = batch
-        output = self.infer(X)
-        loss = self.get_loss(output, target, X=X, training=True)
-        loss.backward()
+        step = self._objective(*batch, training=True)
+        step["loss"].backward()
+        return step
+
+    def validation_step(self, batch, **fit_params):
+        """Compute the objective of held-out rows; chance is the same in each epoch."""
+        self.module_.eval()
+        stream = nullcontext()
+        if self.lends_stream_:
+            stream = self.streams_.repeated(self.device)
+        with stream, torch.no_grad():
+            return self._objective(*batch, training=False)
+
+    def _objective(self, X, y, training):
+        """Return all that training minimises, and the output."""
+        X, costs = X.to(self.device), []
+        with self._autocast():
+            output, code, cost = self.module_.sample(X)
+        output = output.to(X.dtype)
+        if cost is not None:
+            costs.append(cost)
+        if self.penalty_ is not None:
+            costs.append(self.penalty_(code, X, self.module_.code))
+        loss = self.get_loss(output, y, X=X, training=training, costs=costs)
         return {"loss": loss, "y_pred": output}
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.announces_gradients_ = self._has_listener("on_grad_computed")
         self.stops_ = self.interrupted_ = False
-        self.n_epochs_finished_ = len(self.history)
+        self.n_epochs_finished_ = self.n_epochs_before_ = len(self.history)
         with self._current_init_context("optimizer"):
             super().initialize_optimizer()
         kind, state = self.optimizer_state_ or (None, None)
@@ -346,6 +397,9 @@ class AutoencoderNet(NeuralNet):
             raise StopTraining
         self._forget_batches()
         self.module_.train()
+        n_done = len(self.history) - self.n_epochs_before_
+        if self.max_epochs > 1:
+            self.module_.bottleneck.progress = n_done / self.max_epochs
         super().on_epoch_begin(net, **kwargs)
 
     def _forget_batches(self):
@@ -365,6 +419,7 @@ class AutoencoderNet(NeuralNet):
     def on_train_end(self, net, X=None, y=None, **kwargs):
         super().on_train_end(net, X=X, y=y, **kwargs)
         self.module_.eval()
+        self.module_.bottleneck.progress = 1.0
         self._forget_batches()
 
     def train_on(
@@ -381,11 +436,13 @@ class AutoencoderNet(NeuralNet):
         callbacks,
         keeps_optimizer,
         step,
+        penalty,
     ):
         """Train on rows, judged by `valid` or None; keep only what is learnt.
 
         `step` computes loss and gradients in place of autograd, or is None.
         """
+        self.penalty_ = penalty
         self.optimizer, self.lr, self.schedule_ = optimizer, lr, schedule
         self.batch_size, self.max_epochs = batch_size, max_epochs
         self.streams_, self.callbacks = streams, callbacks
@@ -402,7 +459,7 @@ class AutoencoderNet(NeuralNet):
     def snapshot(self):
         """Return a copy for use, which further training does not change."""
         net, module = copy.copy(self), copy.deepcopy(self.module_).eval()
-        own = {"module": module, "module_": module, "history_": copy.copy(self.history)}
+        own = {**_parts_of(module), "history_": copy.copy(self.history)}
         net.__dict__.update(NOT_IN_TRAINING, **own)
         return net
 
@@ -416,15 +473,50 @@ class AutoencoderNet(NeuralNet):
     def sample_losses(self, rows):
         """Return the loss of each row, ndarray of shape (n_samples,)."""
         self.module_.eval()
-        with torch.no_grad():
-            return sample_losses(rows, self.criterion_, self.infer)
+        return sample_losses(rows, self.criterion_, self.infer)
 
-    def code_spread(self, rows):
-        """Return the spread of the code, ndarray of shape (n_components,)."""
+    def first_rows(self, rows):
+        """Return a few rows as the network gets them."""
+        return rows.take(slice(0, 4))[0].to(self.device)
+
+    def codes(self, rows):
+        """Return the codes of rows, ndarray of shape (n_samples, n_components)."""
         self.module_.eval()
         with torch.no_grad():
             codes = [self.module_.encode(x.to(self.device)) for x, _ in rows.blocks()]
-        code, weight = torch.cat(codes).cpu().double().numpy(), rows.weights()
+        return torch.cat(codes).cpu().double().numpy()
+
+    def explained_shares(self, rows):
+        """Return the share of the variance that the first 1, 2, ... components explain.
+
+        An ndarray of shape (n_components,).
+        """
+        module, loss = self.module_.eval(), self.criterion_
+        n_components, total = len(module.units), 0.0
+        left = torch.zeros(n_components, dtype=torch.float64)
+        with torch.no_grad():
+            for x, (target, weight) in rows.blocks():
+                x, target = x.to(self.device), target.to(self.device)
+                code = module.encode(x)
+                weight = torch.ones(len(x)) if weight is None else weight
+                weight = weight.to(self.device).double()[:, None]
+                centred = target.double()
+                if not loss.standardized:
+                    mean = torch.from_numpy(rows.output.mean).to(centred)
+                    centred = (centred - mean) / rows.output.scale
+                total += (weight * centred.square()).sum().item()
+                for k in range(n_components):
+                    output = module.decode(code[:, : k + 1])
+                    residual = output - target
+                    if not loss.standardized:
+                        residual = loss.inverse_link(output) - target
+                        residual = residual / rows.output.scale
+                    left[k] += (weight * residual.double().square()).sum().cpu()
+        return 1 - left.numpy() / (total or 1.0)
+
+    def code_spread(self, rows):
+        """Return the spread of the code, ndarray of shape (n_components,)."""
+        code, weight = self.codes(rows.copy(corrupt=None)), rows.weights()
         if weight is not None:  # a row of weight 0 may hold anything
             code, weight = code[weight > 0], np.float64(weight[weight > 0])
         mean = np.average(code, axis=0, weights=weight)
@@ -436,7 +528,7 @@ class AutoencoderNet(NeuralNet):
         if torch.device(self.device).type == "cpu":
             return self.__dict__.copy()
         module = copy.deepcopy(self.module_).cpu()
-        moved = {"device": "cpu", "module": module, "module_": module}
+        moved = {"device": "cpu", **_parts_of(module)}
         return {**self.__dict__, **moved, "optimizer_state_": None}
 
     def __setstate__(self, state):
@@ -448,12 +540,23 @@ class AutoencoderNet(NeuralNet):
         return net
 
 
+def _parts_of(module):
+    """Return what of a net is a module, or a part of one."""
+    return {
+        "module": module,
+        "module_": module,
+        "criterion": module.loss,
+        "criterion_": module.loss,
+    }
+
+
 def sample_losses(rows, loss, predict):
     """Return the loss of ``predict(X)`` for each row, ndarray of shape (n_samples,)."""
     losses = []
-    for X, (target, _) in rows.blocks():
-        output = predict(X)
-        losses.append(loss(output, target.to(output.device)))
+    with torch.no_grad():
+        for X, (target, _) in rows.blocks():
+            output = predict(X)
+            losses.append(loss(output, target.to(output.device)))
     return torch.cat(losses).double().cpu().numpy()
 
 

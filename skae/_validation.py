@@ -7,17 +7,19 @@ import inspect
 import math
 import warnings
 from contextlib import contextmanager
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.callbacks import Callback
 from torch import nn
 
+from skae._parts import Part
 from skae._runtime import available_devices
 
 try:
@@ -30,24 +32,37 @@ except ImportError:  # scikit-learn < 1.9
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "Options",
     "StrOptions",
+    "check_bottleneck",
     "check_built_network",
     "check_callbacks",
     "check_code",
     "check_converged",
+    "check_corrupted",
+    "check_corruption",
+    "check_density",
     "check_device",
+    "check_has_target",
     "check_hidden_layer_sizes",
     "check_input",
-    "check_loss",
+    "check_is_no_class",
     "check_loss_result",
     "check_network",
     "check_n_components",
+    "check_n_samples",
+    "check_pairs",
+    "check_penalty",
+    "check_ranges",
     "check_same_structure",
     "check_solver",
     "check_start",
+    "check_takes",
     "check_target_range",
+    "check_target_shape",
+    "check_target_suits",
     "check_training_input",
     "check_weight",
     "explained_batch_norm",
@@ -131,7 +146,8 @@ def check_code(estimator, X):
     with _explained(X):
         X = check_array(X, dtype="numeric", input_name="X", ensure_min_samples=0)
     n_components = estimator.n_components_
-    if X.shape[1] != n_components:
+    is_ordered = estimator.net_.module_.bottleneck.is_ordered
+    if not (X.shape[1] == n_components or is_ordered and X.shape[1] < n_components):
         raise ValueError(
             f"X has {X.shape[1]} columns, but inverse_transform of "
             f"{type(estimator).__name__} expects {n_components} components, as "
@@ -227,16 +243,74 @@ def _locate_non_finite(X):
     return f"The first one is in row {row}, column {column}{name}."
 
 
-def check_training_input(estimator, X, sample_weight, *, reset, form=None):
-    """Return X and sample_weight (or None) without the rows whose weight is zero."""
+def check_training_input(estimator, X, sample_weight, target, *, reset, form=None):
+    """Return X, sample_weight and target without the rows whose weight is zero.
+
+    The last two may be None.
+    """
     X = check_input(estimator, X, reset=reset, form=form)
+    if target is not None:
+        target = check_target(target, X)
     if sample_weight is None:
-        return X, None
+        return X, None, target
     sample_weight = check_weight(sample_weight, X)
     kept = np.flatnonzero(sample_weight)
     if len(kept) < len(sample_weight):
         X, sample_weight = X[kept], sample_weight[kept]
-    return X, sample_weight
+        target = None if target is None else target[kept]
+    return X, sample_weight, target
+
+
+def check_target(target, X):
+    """Return X_target as an array or CSR matrix of numbers, one row for each of X."""
+    _check_mask(target, "X_target")
+    target = check_array(
+        target,
+        accept_sparse="csr",
+        dtype="numeric",
+        allow_nd=True,
+        ensure_min_samples=0,
+        input_name="X_target",
+    )
+    if target.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"X_target has {target.shape[0]} rows, but X has {X.shape[0]}. Pass what "
+            "each row of X is to become, in the same order."
+        )
+    return target
+
+
+def check_has_target(target, start):
+    """Raise unless a target is given where `fit` saw one, and nowhere else."""
+    if start.target is not None and target is None:
+        raise ValueError(
+            "fit saw an X_target, so errors are those against a target: pass X_target."
+        )
+    if start.target is None and target is not None:
+        raise ValueError(
+            "X_target is given, but fit saw none: leave it out, or fit with X_target."
+        )
+
+
+def check_target_shape(shape, expected):
+    """Raise unless X_target has rows as `fit` saw them."""
+    if shape != expected:
+        raise ValueError(
+            f"X_target has rows of shape {shape}, but fit saw {expected}. Reshape it."
+        )
+
+
+def check_target_suits(form, target_form, network, n_outputs, n_features):
+    """Raise if convolutions cannot give what X_target has."""
+    if form is None or network not in ("auto", "conv"):
+        return
+    wanted = target_form and target_form.image_shape
+    if n_outputs != n_features or wanted not in (None, form.image_shape):
+        raise ValueError(
+            f"X_target has images of shape {wanted or (n_outputs,)}, but X of "
+            f"{form.image_shape}: convolutions give images of the shape of X. Resize "
+            "one of them, or set network='mlp'."
+        )
 
 
 def check_n_components(n_components, n_features):
@@ -271,8 +345,26 @@ def check_network(network):
         )
 
 
-def check_built_network(network, n_features, n_components):
-    """Raise unless a new network encodes to and decodes from n_components numbers."""
+def check_takes(network, widths):
+    """Raise if a network of the user's cannot have the widths that are needed."""
+    parameters = inspect.signature(network).parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return
+    reasons = {
+        "n_encoded": "the bottleneck needs so many numbers from encode for each row",
+        "n_outputs": "X_target has so many features, which decode is to return",
+    }
+    for width, value in widths.items():
+        if width not in {one.name for one in parameters}:
+            name = getattr(network, "__name__", repr(network))
+            raise TypeError(
+                f"network {name} must have a parameter {width}, here {value}: "
+                f"{reasons[width]}."
+            )
+
+
+def check_built_network(network, n_features, n_components, n_encoded, n_outputs):
+    """Raise unless a new network encodes and decodes to the widths that are needed."""
     name = type(network).__name__
     if not isinstance(network, nn.Module):
         raise TypeError(
@@ -292,9 +384,11 @@ def check_built_network(network, n_features, n_components):
             dtype = next((weight.dtype for weight in network.parameters()), None)
             X = torch.linspace(-1, 1, 2 * n_features, dtype=dtype).reshape(2, -1)
             code = network.encode(X.clone())
-            _check_result(code, (2, n_components), f"{name}.encode", "n_components")
-            output = network.decode(code)
-            _check_result(output, (2, n_features), f"{name}.decode", "n_features")
+            meaning = "n_components" if n_encoded == n_components else "n_encoded"
+            _check_result(code, (2, n_encoded), f"{name}.encode", meaning)
+            output = network.decode(code[:, :n_components])
+            meaning = "n_features" if n_outputs == n_features else "n_outputs"
+            _check_result(output, (2, n_outputs), f"{name}.decode", meaning)
             network.encode(given := X.clone())
     finally:
         network.train(was_training)
@@ -393,7 +487,7 @@ def check_solver(solver, alpha):
         )
 
 
-def check_target_range(X, loss, name, white):
+def check_target_range(X, loss, loss_name, white, name="X"):
     """Raise if X has values that the loss cannot compare with."""
     low, high = (limit * (white or 1) for limit in loss.target_range)
     values = X.data if sp.issparse(X) else X
@@ -402,23 +496,146 @@ def check_target_range(X, loss, name, white):
     smallest, largest = values.min(), values.max()
     if smallest < low or largest > high:
         raise ValueError(
-            f"loss={name!r} needs X in [{low:g}, {high:g}], but X has values from "
-            f"{smallest:g} to {largest:g}. Scale X (MinMaxScaler, or divide pixels by "
-            "their maximum), or choose loss='squared_error'."
+            f"loss={loss_name!r} needs {name} in [{low:g}, {high:g}], but {name} has "
+            f"values from {smallest:g} to {largest:g}. Scale it (MinMaxScaler, or "
+            "divide pixels by their maximum), or choose loss='squared_error'."
         )
 
 
-def check_loss(loss):
-    """Raise if `loss` is a class."""
-    if inspect.isclass(loss):
+def check_is_no_class(name, part):
+    """Raise if a part is a class."""
+    if inspect.isclass(part):
         raise TypeError(
-            f"loss is the class {loss.__name__}; pass an instance, {loss.__name__}()."
+            f"{name} is the class {part.__name__}; pass an instance, {part.__name__}()."
         )
+
+
+def check_ranges(part):
+    """Raise if a parameter of a part, or of the parts in it, is not allowed."""
+    name = type(part).__name__
+    for parameter, allowed in part.choices.items():
+        if (value := getattr(part, parameter)) not in allowed:
+            raise ValueError(
+                f"{parameter}={value!r} of {name} must be one of {allowed}."
+            )
+    for parameter, (low, high) in part.ranges.items():
+        value, is_whole = getattr(part, parameter), parameter in part.whole_numbers
+        is_number = isinstance(value, Integral if is_whole else Real)
+        if not (is_number and low <= value <= high and value < math.inf):
+            kind = "whole number" if is_whole else "number"
+            end = "inf)" if high == math.inf else f"{high:g}]"
+            raise ValueError(
+                f"{parameter}={value!r} of {name} must be a {kind} in [{low:g}, {end}."
+            )
+    for value in part.get_params(deep=False).values():
+        for inner in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(inner, Part):
+                check_ranges(inner)
+
+
+def check_corruption(corruption, form):
+    """Raise if a corruption, or one in a chain, is for images and X has none."""
+    for one in [corruption, *getattr(corruption, "corruptions", [])]:
+        if getattr(one, "needs_images", False) and form is None:
+            raise ValueError(
+                f"corruption={one!r} is for images, but X is a table. Pass images, set "
+                "image_shape, or choose another corruption, such as 'swap'."
+            )
+
+
+def check_corrupted(spoilt, X, corruption):
+    """Raise unless a batch is still one, of numbers, after it was spoilt."""
+    if getattr(spoilt, "shape", None) != X.shape or not spoilt.isfinite().all():
+        shape = getattr(spoilt, "shape", None)
+        got = f"a {type(spoilt).__name__}" if shape is None else f"shape {tuple(shape)}"
+        if shape == X.shape:
+            got = "NaN or infinite values"
+        raise ValueError(
+            f"corruption={corruption!r} returned {got}; it must return a tensor of "
+            f"finite numbers, of the shape of its X, {tuple(X.shape)}."
+        )
+
+
+def check_bottleneck(bottleneck, n_components):
+    """Raise if the size of the code does not suit the bottleneck."""
+    if not isinstance(n_components, Integral):
+        if bottleneck.keeps_pca:
+            return
+        raise ValueError(
+            f"n_components={n_components} is a share of the variance, which "
+            f"{type(bottleneck).__name__} does not keep to. Set a whole number."
+        )
+    k = getattr(bottleneck, "k", 1)
+    if k > n_components:
+        raise ValueError(
+            f"k={k} of {type(bottleneck).__name__} is larger than "
+            f"n_components={n_components}. Lower k, or raise n_components."
+        )
+    n_groups = getattr(bottleneck, "n_groups", 1)
+    if n_groups > 1 and n_components % n_groups:
+        raise ValueError(
+            f"n_components={n_components} is not a multiple of n_groups={n_groups} of "
+            f"{type(bottleneck).__name__}, the pieces of the code. Change one of them."
+        )
+
+
+def check_n_samples(n_samples, name="n_samples"):
+    """Raise unless it is a whole number of at least 1."""
+    if not (isinstance(n_samples, Integral) and n_samples >= 1):
+        raise ValueError(f"{name}={n_samples!r} must be a whole number of at least 1.")
+
+
+def check_density(density):
+    """Raise if there is nothing to draw codes from."""
+    if density is None:
+        raise ValueError(
+            "There is no distribution of codes to draw from. Fit with "
+            "density='gaussian_mixture', or with bottleneck='variational' or 'wae'."
+        )
+
+
+def check_pairs(a, b):
+    """Raise unless there are as many codes of X_a as of X_b."""
+    if len(a) != len(b):
+        raise ValueError(
+            f"X_a has {len(a)} rows, but X_b has {len(b)}; each row of X_a needs the "
+            "row of X_b to go to."
+        )
+
+
+def _in_short(result):
+    shape = getattr(result, "shape", None)
+    return repr(result) if shape is None else f"a tensor of shape {tuple(shape)}"
+
+
+def check_penalty(penalty, codec, X):
+    """Raise unless the penalty is one number per sample that gradients pass through."""
+    if penalty is None:
+        return
+    try:
+        _, code, _ = codec.sample(X)
+        result = penalty(code, X, codec.code)
+        if getattr(result, "shape", None) != (len(X),):
+            raise ValueError(
+                f"penalty={penalty!r} returned {_in_short(result)} for {len(X)} rows. "
+                "It must return one number per sample, a tensor of shape (n_samples,), "
+                "as does code.abs().mean(1)."
+            )
+        result.sum().backward()
+    except RuntimeError as error:
+        raise ValueError(
+            f"penalty={penalty!r} cannot be differentiated with the network "
+            f"{type(codec.network).__name__} and the bottleneck {codec.bottleneck!r}: "
+            f"{error}. Choose another penalty, activation or bottleneck."
+        ) from error
+    finally:
+        codec.zero_grad(set_to_none=True)
 
 
 def check_loss_result(loss, n_features):
     """Raise unless the loss returns one number per sample."""
     X = torch.full((2, n_features), 0.5)
+    loss.build(np.full(n_features, 0.5))
     result = loss(X, X)
     if getattr(result, "shape", None) != (2,):
         raise ValueError(
@@ -432,11 +649,22 @@ def check_same_structure(estimator, structure):
     """Raise if a parameter that shaped the net changed before training goes on."""
     for name, value in structure.items():
         now = getattr(estimator, name)
-        if now is not value and now != value:
+        if now is not value and now != value and not _are_alike(now, value):
             raise ValueError(
                 f"{name}={now!r}, but the net to go on with was built with "
                 f"{name}={value!r}. Set it back, or set warm_start=False and call fit."
             )
+
+
+def _are_alike(part, other):
+    """Tell whether two parts are of one class and have the same parameters."""
+    if not (isinstance(part, Part) and type(part) is type(other)):
+        return False
+    mine, others = part.get_params(), other.get_params()
+    return all(
+        value == others[name] or _are_alike(value, others[name])
+        for name, value in mine.items()
+    )
 
 
 def check_converged(losses, net):

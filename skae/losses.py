@@ -1,7 +1,8 @@
 """Losses: how far the network's output is from X, one number per sample.
 
-A loss also owns its link, the step from the network's raw output to data space. To add
-one, inherit `Loss`, write `__call__`, and put an entry in `LOSSES`.
+A loss also owns its link, the step from the network's raw output to data space, and may
+have weights of its own. To add one, inherit `Loss`, write `__call__`, and put an entry
+in `LOSSES`.
 """
 
 import math
@@ -9,20 +10,25 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.base import BaseEstimator
+from torch import nn
+
+from skae._parts import LearningPart
 
 __all__ = [
     "LOSSES",
     "AbsoluteError",
     "CallableLoss",
+    "CosineDistance",
     "Huber",
     "LogLoss",
     "Loss",
+    "NegativeBinomial",
+    "Poisson",
     "SquaredError",
 ]
 
 
-class Loss(BaseEstimator):
+class Loss(LearningPart):
     """Base class of losses.
 
     Attributes
@@ -44,6 +50,9 @@ class Loss(BaseEstimator):
     standardized = True
     degree = 0
     target_range = (-math.inf, math.inf)
+
+    def build(self, mean):
+        """Get ready for a training; `mean` is the ndarray of the features' means."""
 
     def __call__(self, output, X):
         """Return the loss of each sample.
@@ -83,6 +92,15 @@ class Loss(BaseEstimator):
     def link(self, X):
         """Return the output whose `inverse_link` is X (ndarray in, ndarray out)."""
         return X
+
+    def nat(self, noise_variance):
+        """Return what one unit of log-likelihood is in the sum over features.
+
+        `noise_variance` is that of a feature, in standardised units.
+        """
+        if not self.standardized:
+            return 1.0
+        return 2 * noise_variance ** (self.degree / 2)  # exact for squared error
 
 
 class SquaredError(Loss):
@@ -129,6 +147,7 @@ class Huber(Loss):
     """
 
     degree = 2
+    ranges = {"delta": (1e-6, math.inf)}
 
     def __init__(self, delta=1.0):
         self.delta = delta
@@ -158,6 +177,98 @@ class LogLoss(Loss):
         return np.log(p / (1 - p))
 
 
+class CountLoss(Loss):
+    """Base class of losses for counts, whose expectation is never negative.
+
+    The expected count is the mean of the feature times exp(output) where the output is
+    negative, and times 1 + output elsewhere: a log link for small counts that does not
+    overflow for large ones.
+    """
+
+    standardized = False
+    target_range = (0.0, math.inf)
+    SMALLEST = 1e-3  # share of the mean below which the link is cut off
+
+    def __init__(self):
+        self.build(np.ones(1))  # until a training says more
+
+    def build(self, mean):
+        floor = 1e-4 * mean.mean() if mean.any() else 1.0  # of features never seen
+        self.register_buffer("mean", torch.from_numpy(np.maximum(mean, floor)))
+
+    def inverse_link(self, output):
+        low, high = output.clamp_max(0), output.clamp_min(0)
+        return self.mean.to(output) * (low.exp() + high)
+
+    def log_mean(self, output):
+        """Return the logarithm of `inverse_link`."""
+        low, high = output.clamp_max(0), output.clamp_min(0)
+        return self.mean.to(output).log() + low + high.log1p()
+
+    def link(self, X):
+        share = X / self.mean.double().cpu().numpy()
+        return np.where(share < 1, np.log(np.maximum(share, self.SMALLEST)), share - 1)
+
+
+class Poisson(CountLoss):
+    """Minus the log-likelihood of a Poisson distribution, for counts.
+
+    With mu the expected count it is mu - X log(mu) + log(X!), a mean over features.
+
+    References
+    ----------
+    Collins, Dasgupta and Schapire (2001), "A generalization of principal components
+    analysis to the exponential family", NIPS.
+    """
+
+    def __call__(self, output, X):
+        mean, log_mean = self.inverse_link(output), self.log_mean(output)
+        return (mean - X * log_mean + torch.lgamma(X + 1)).mean(1)
+
+
+class NegativeBinomial(CountLoss):
+    """Minus the log-likelihood of a negative binomial distribution, for counts.
+
+    Counts that vary more than Poisson's: with mu the expected count, the variance is
+    mu + mu**2 / theta. The theta of each feature is learnt along with the network.
+
+    Attributes
+    ----------
+    log_dispersion : nn.Parameter of shape (n_features,)
+        log(theta), in training.
+
+    References
+    ----------
+    Eraslan et al. (2019), "Single-cell RNA-seq denoising using a deep count
+    autoencoder", Nat. Commun. 10.
+    """
+
+    def build(self, mean):
+        super().build(mean)
+        self.log_dispersion = nn.Parameter(torch.zeros(len(mean)))
+
+    def __call__(self, output, X):
+        log_theta = self.log_dispersion.to(output).clamp(-10, 10)
+        log_mean, theta = self.log_mean(output), log_theta.exp()
+        log_sum = torch.logaddexp(log_theta, log_mean)  # log(theta + mu)
+        ways = torch.lgamma(X + theta) - torch.lgamma(theta) - torch.lgamma(X + 1)
+        log_likelihood = ways + theta * (log_theta - log_sum) + X * (log_mean - log_sum)
+        return -log_likelihood.mean(1)
+
+
+class CosineDistance(Loss):
+    """One minus the cosine of the angle between output and X, both in data space.
+
+    It compares shares, not amounts, as one does with word counts: the length of a
+    reconstruction means little. A row of zeros has the loss one.
+    """
+
+    standardized = False
+
+    def __call__(self, output, X):
+        return 1 - F.cosine_similarity(output, X, dim=1)
+
+
 class CallableLoss(Loss):
     """A user's function as a loss.
 
@@ -180,4 +291,7 @@ LOSSES = {
     "absolute_error": AbsoluteError,
     "huber": Huber,
     "log_loss": LogLoss,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+    "cosine": CosineDistance,
 }

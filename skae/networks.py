@@ -2,7 +2,9 @@
 
 A network is an `nn.Module` built as ``Network(n_features, n_components, **options)``
 with two methods, ``encode(X)`` -> code and ``decode(code)`` -> output. To add one,
-write the class and put an entry in `NETWORKS`.
+write the class and put an entry in `NETWORKS`. Where a bottleneck wants more numbers
+from the encoder than the code has, there is an option `n_encoded` that says how many;
+where the target has another width than X, an option `n_outputs`.
 """
 
 import math
@@ -53,6 +55,12 @@ class MLPAutoencoder(nn.Module):
 
     generator : torch.Generator, default=None
         Source of the initial weights; None is torch's global generator.
+
+    n_encoded : int, default=None
+        Width of what `encode` returns; None is that of the code.
+
+    n_outputs : int, default=None
+        Width of what `decode` returns; None is that of the input.
     """
 
     def __init__(
@@ -62,11 +70,16 @@ class MLPAutoencoder(nn.Module):
         hidden_layer_sizes=(128, 128, 64),
         activation="silu",
         generator=None,
+        *,
+        n_encoded=None,
+        n_outputs=None,
     ):
         super().__init__()
-        sizes = [n_features, *hidden_layer_sizes, n_components]
-        self.encoder = _layers(sizes, activation, generator)
-        self.decoder = _layers(sizes[::-1], activation, generator)
+        widths = list(hidden_layer_sizes)
+        inward = [n_features, *widths, n_encoded or n_components]
+        outward = [n_components, *widths[::-1], n_outputs or n_features]
+        self.encoder = _layers(inward, activation, generator)
+        self.decoder = _layers(outward, activation, generator)
 
     def encode(self, X):
         return self.encoder(X)
@@ -117,6 +130,9 @@ class ConvAutoencoder(nn.Module):
     channels_last : bool, default=False
         Whether a row lists the channels of a pixel side by side.
 
+    n_encoded : int, default=None
+        Width of what `encode` returns; None is that of the code.
+
     References
     ----------
     Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
@@ -133,6 +149,7 @@ class ConvAutoencoder(nn.Module):
         size=None,
         n_channels=1,
         channels_last=False,
+        n_encoded=None,
     ):
         super().__init__()
         size = (1, n_features) if size is None else tuple(size)
@@ -150,12 +167,11 @@ class ConvAutoencoder(nn.Module):
             up += [act(), SubPixelConv(n_out, n_in, after, before, stride, generator)]
         n_flat = channels[-1] * math.prod(sizes[-1])
         dense = _dense_widths(n_flat, n_components) if hidden_layer_sizes else []
-        widths = [n_flat, *dense, n_components]
-        self.encoder = nn.Sequential(
-            *down, nn.Flatten(), *_layers(widths, activation, generator)
-        )
+        widths = [n_flat, *dense]
+        inward = _layers([*widths, n_encoded or n_components], activation, generator)
+        self.encoder = nn.Sequential(*down, nn.Flatten(), *inward)
         self.decoder = nn.Sequential(
-            *_layers(widths[::-1], activation, generator),
+            *_layers([n_components, *widths[::-1]], activation, generator),
             nn.Unflatten(1, (channels[-1], *sizes[-1])),
             *up,
         )
@@ -355,19 +371,24 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The trained decoder as a module of its own: code in, data out."""
+    """The trained decoder as a module of its own: code in, data out.
 
-    def __init__(self, module, mean, scale, loss, row_shape):
+    `code_scale` is the scale of the encoder, `mean` and `scale` are those of the
+    output.
+    """
+
+    def __init__(self, module, code_scale, mean, scale, row_shape):
         super().__init__()
         self.module = module
-        self.loss = loss
         self.row_shape = row_shape
+        self.register_buffer("code_scale", code_scale)
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
     def forward(self, code):
-        X_hat = self.loss.inverse_link(self.module.decode(code / self.scale))
-        X_hat = X_hat * self.scale + self.mean if self.loss.standardized else X_hat
+        loss = self.module.loss
+        X_hat = loss.inverse_link(self.module.decode(code / self.code_scale))
+        X_hat = X_hat * self.scale + self.mean if loss.standardized else X_hat
         return X_hat.unflatten(1, self.row_shape)
 
 

@@ -20,6 +20,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import gammaln
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -413,8 +414,28 @@ def test_score_samples_is_minus_the_loss_in_units_of_the_data(loss, scale):
             residual < delta, residual**2 / 2, delta * (residual - delta / 2)
         ),
         "log_loss": lambda: -X * np.log(X_hat) - (1 - X) * np.log(1 - X_hat),
+        "poisson": lambda: X_hat - X * np.log(X_hat) + gammaln(X + 1),
+        "negative_binomial": lambda: -nbinom_logpmf(X, X_hat, estimator),
+        "cosine": lambda: 1 - cosines(X, X_hat)[:, None],
     }
-    assert_allclose(estimator.score_samples(X), -losses[loss]().mean(axis=1))
+    expected = -losses[loss]().mean(axis=1)
+    assert_allclose(estimator.score_samples(X), expected, rtol=1e-5)
+
+
+def nbinom_logpmf(X, mean, estimator):
+    """Return the logarithm of the probability of X, whole numbers or not."""
+    theta = estimator.net_.criterion_.log_dispersion.detach().double().exp().numpy()
+    ways = gammaln(X + theta) - gammaln(theta) - gammaln(X + 1)
+    return (
+        ways
+        + theta * np.log(theta / (theta + mean))
+        + X * np.log(mean / (theta + mean))
+    )
+
+
+def cosines(X, X_hat):
+    lengths = np.linalg.norm(X, axis=1) * np.linalg.norm(X_hat, axis=1)
+    return (X * X_hat).sum(axis=1) / np.maximum(lengths, 1e-8)
 
 
 def test_score_samples_of_a_function_are_in_standardised_units():
@@ -485,9 +506,9 @@ def test_sparse_and_dense_data_give_equal_bytes(dtype, loss):
 @pytest.mark.parametrize(
     ("method", "names"),
     [
-        ("fit", ["X", "y", "sample_weight"]),
-        ("partial_fit", ["X", "y", "sample_weight"]),
-        ("score", ["X", "y", "sample_weight"]),
+        ("fit", ["X", "y", "sample_weight", "X_target"]),
+        ("partial_fit", ["X", "y", "sample_weight", "X_target"]),
+        ("score", ["X", "y", "sample_weight", "X_target"]),
         ("transform", ["X"]),
         ("inverse_transform", ["X", "as_float"]),
     ],
@@ -510,7 +531,11 @@ OTHER_PARAMETERS = {
     "hidden_layer_sizes": [8],
     "activation": "tanh",
     "init": "random",
+    "bottleneck": "ordered",
     "loss": Huber(delta=2.0),
+    "penalty": "l2",
+    "corruption": "swap",
+    "density": "gaussian_mixture",
     "alpha": 0,
     "solver": torch.optim.RMSprop,
     "learning_rate": 0.1,

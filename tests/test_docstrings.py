@@ -10,7 +10,14 @@ import pytest
 from sklearn.utils._testing import check_docstring_parameters
 
 import skae
-from skae import AutoencoderTransformer, losses, networks
+from skae import (
+    AutoencoderTransformer,
+    bottlenecks,
+    corruption,
+    losses,
+    networks,
+    penalties,
+)
 from skae._validation import StrOptions
 
 docscrape = pytest.importorskip("numpydoc.docscrape")
@@ -25,8 +32,11 @@ METHODS = [
     "reconstruction_error",
     "score_samples",
     "score",
+    "sample",
+    "interpolate",
+    "quantize",
 ]
-PROPERTIES = ["encoder_", "decoder_", "history_"]
+PROPERTIES = ["encoder_", "decoder_", "history_", "codebook_"]
 # What only the docstring of the estimator has, for all of its methods.
 NO_EXTENDED_SUMMARY, NO_SEE_ALSO, NO_EXAMPLES = "ES01", "SA01", "EX01"
 NAMED_RETURN = "RT02"  # scikit-learn names what is returned
@@ -38,9 +48,10 @@ IGNORED = {
     NAMED_RETURN,
     SUMMARY_BESIDE_QUOTES,
 }
+MODULES = (losses, networks, bottlenecks, penalties, corruption)
 PARTS = [
     part
-    for module in (losses, networks)
+    for module in MODULES
     for _, part in inspect.getmembers(module)
     if inspect.getmodule(part) is module
     and (inspect.isclass(part) or inspect.isfunction(part))
@@ -125,9 +136,7 @@ def test_public_part_has_a_docstring(part):
     assert re.match(r"[A-Z].*\.$", inspect.getdoc(part).splitlines()[0])
 
 
-@pytest.mark.parametrize(
-    "module", [skae, losses, networks], ids=lambda module: module.__name__
-)
+@pytest.mark.parametrize("module", [skae, *MODULES], ids=lambda module: module.__name__)
 def test_public_names_exist(module):
     assert module.__doc__
     assert len(set(module.__all__)) == len(module.__all__)
@@ -173,7 +182,7 @@ def test_activations_in_the_docstring_are_those_allowed():
 @pytest.fixture(scope="module")
 def fitted():
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=list("abc"))
-    return AutoencoderTransformer(n_components=2).fit(X)
+    return AutoencoderTransformer(n_components=2, bottleneck="ordered").fit(X)
 
 
 ATTRIBUTES = {
@@ -189,7 +198,12 @@ def test_every_fitted_attribute_is_documented(fitted):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, type_ in ATTRIBUTES.items() if "of shape" in type_]
+    "name",
+    [
+        name
+        for name, type_ in ATTRIBUTES.items()
+        if "of shape" in type_ and name != "codebook_"
+    ],
 )
 def test_fitted_attribute_has_the_documented_shape(fitted, name):
     sizes = re.search(r"of shape \((.*)\)", ATTRIBUTES[name])[1].split(",")
@@ -197,9 +211,17 @@ def test_fitted_attribute_has_the_documented_shape(fitted, name):
     assert getattr(fitted, name).shape == shape
 
 
-def test_every_loss_and_network_of_the_library_is_named_in_the_docstring():
-    types = parameters(AutoencoderTransformer)
-    for name in losses.LOSSES:
-        assert f'"{name}"' in types["loss"]
-    for name in networks.NETWORKS:
-        assert f'"{name}"' in types["network"]
+@pytest.mark.parametrize(
+    ("parameter", "names"),
+    [
+        ("network", networks.NETWORKS),
+        ("bottleneck", bottlenecks.BOTTLENECKS),
+        ("loss", losses.LOSSES),
+        ("penalty", penalties.PENALTIES),
+        ("corruption", corruption.CORRUPTIONS),
+    ],
+)
+def test_every_part_of_the_library_is_named_in_the_docstring(parameter, names):
+    type_ = parameters(AutoencoderTransformer)[parameter]
+    for name in names:
+        assert f'"{name}"' in type_

@@ -15,6 +15,7 @@ from skae import AutoencoderTransformer, _runtime
 from skae._fitting import SOLVERS, Fitting, auto_alpha, solver_class_and_options
 from skae._runtime import RandomStreams
 from skae._training import Rows, auto_batch_size, auto_max_epochs
+from skae.bottlenecks import Bottleneck
 from skae.losses import LogLoss, SquaredError
 
 
@@ -23,10 +24,11 @@ def estimator(n_components=1, **settings):
     return AutoencoderTransformer(n_components, **short | settings)
 
 
-def fitting(X, seed=0, loss=None, **settings):
+def fitting(X, seed=0, loss=None, weight=None, **settings):
     loss = loss or SquaredError()
-    data = Rows(X, standardized_target=loss.standardized)
-    return Fitting(estimator(**settings), data, loss, RandomStreams(seed))
+    data = Rows(X, weight, standardized_target=loss.standardized)
+    parts = {"loss": loss, "bottleneck": Bottleneck()}
+    return Fitting(estimator(**settings), data, RandomStreams(seed), **parts)
 
 
 def noise(n_samples, n_features=4):
@@ -346,12 +348,7 @@ def judged(request):
     """Return a proven fit, and the rows and weights of its two parts."""
     X = circle()
     weight = np.linspace(0.5, 1.5, len(X)) if request.param else np.ones(len(X))
-    fits = [
-        Fitting(
-            estimator(max_epochs=30), Rows(X, weight), SquaredError(), RandomStreams(0)
-        )
-        for _ in range(2)
-    ]
+    fits = [fitting(X, weight=weight, max_epochs=30) for _ in range(2)]
     fits[0].fit()
     parts = [rows.index for rows in fits[1]._hold_out()]
     return fits[0], *[(X[index], weight[index]) for index in parts]

@@ -8,10 +8,13 @@ import pytest
 import skae
 
 FLOORS = [
-    ["_runtime", "_images"],
+    ["_runtime", "_images", "_parts"],
     [
         "networks",
         "losses",
+        "bottlenecks",
+        "penalties",
+        "corruption",
         "_pca_start",
         "_training",
         "_callbacks",

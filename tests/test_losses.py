@@ -1,5 +1,7 @@
 """Every loss is its formula, one number per sample, and trains."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ TRAINING_X = rng.random(size=(30, 4))
 
 def value(loss, output, X):
     """Return the loss of NumPy arrays as a NumPy array."""
-    return loss(torch.from_numpy(output), torch.from_numpy(X)).numpy()
+    return loss(torch.from_numpy(output), torch.from_numpy(X)).detach().numpy()
 
 
 def fitted(loss, **parameters):
@@ -289,8 +291,9 @@ def test_parameter_of_a_loss_scales_the_curve():
 
 def test_loss_of_a_user_is_not_changed_by_fit():
     loss = Scaled()
+    before = copy.deepcopy(vars(loss))
     fitted(loss)
-    assert vars(loss) == {"factor": 1.0}
+    assert vars(loss) == before
 
 
 def test_link_of_a_user_bounds_the_reconstruction():

@@ -15,6 +15,7 @@ from torch import nn
 from skae import AutoencoderTransformer, _fitting
 from skae._mlp_step import BACKWARD, MLPStep
 from skae._pca_start import LinearStart, PCAStart
+from skae.bottlenecks import Bottleneck
 from skae.losses import AbsoluteError, CallableLoss, Huber, LogLoss, SquaredError
 from skae.networks import ACTIVATIONS, MLPAutoencoder
 
@@ -60,7 +61,7 @@ def perturbed(
             components=RNG.normal(size=(n_components, N_FEATURES)),
             spread=np.linspace(2.0, 0.3, n_components),
         )
-        module = PCAStart(module, start, loss or SquaredError())
+        module = PCAStart(module, start, loss or SquaredError(), Bottleneck())
     module = module.double()
     with torch.no_grad():
         for parameter in module.parameters():

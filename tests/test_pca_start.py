@@ -14,6 +14,7 @@ from skae import AutoencoderTransformer
 from skae import _pca_start as pca_start
 from skae._pca_start import PCAStart, fit_linear_start, fit_mean, gain_is_proven
 from skae._training import Rows
+from skae.bottlenecks import Bottleneck
 from skae.losses import AbsoluteError, Huber, LogLoss, SquaredError
 from skae.networks import MLPAutoencoder
 
@@ -323,7 +324,9 @@ X = correlated(60, 8)
 
 def started(network, start, loss=None):
     n_components, n_features = start.components.shape
-    module = PCAStart(network(n_features, n_components), start, loss or SquaredError())
+    module = PCAStart(
+        network(n_features, n_components), start, loss or SquaredError(), Bottleneck()
+    )
     return module.double()
 
 

@@ -1,0 +1,371 @@
+"""Bottlenecks: what makes the code of what the encoder says.
+
+A bottleneck may add noise, keep few numbers or round them, and may charge for it. To
+add one, inherit `Bottleneck`, write `sample` or `code`, and put an entry in
+`BOTTLENECKS`. Where a part of it is random, it draws from torch's global generator:
+`fit` puts a stream of its own there.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from skae._parts import LearningPart
+
+__all__ = [
+    "BOTTLENECKS",
+    "Bottleneck",
+    "OrderedBottleneck",
+    "TopKBottleneck",
+    "VariationalBottleneck",
+    "VectorQuantizedBottleneck",
+    "WAEBottleneck",
+]
+
+
+class Bottleneck(LearningPart):
+    """Base class of bottlenecks; by itself the plain one, which changes nothing.
+
+    Attributes
+    ----------
+    keeps_pca : bool
+        Whether PCA is one of the models it allows. If so, held-out rows judge the
+        network against PCA, and the model is PCA where nothing better is proven.
+
+    is_ordered : bool
+        Whether the first components of a code are a code by themselves.
+
+    has_prior : bool
+        Whether training makes codes look like draws from a standard normal
+        distribution.
+
+    settling : float
+        Share of the epochs, in [0, 1], in which cost or code still change by plan. A
+        training loss that rises meanwhile does not end the training.
+
+    progress : float
+        Share of the epochs that are over, in [0, 1]; set by the training.
+    """
+
+    keeps_pca = True
+    is_ordered = False
+    has_prior = False
+    settling = 0.0
+    progress = 1.0
+
+    def n_encoded(self, n_components):
+        """Return how many numbers the encoder has to give for each row."""
+        return n_components
+
+    def build(self, n_components, nat):
+        """Get ready for a training.
+
+        Parameters
+        ----------
+        n_components : int
+            Size of the code.
+
+        nat : float
+            What one unit of the log-likelihood of a row is worth in the loss.
+        """
+
+    def sample(self, h):
+        """Return the code in training, and what it costs.
+
+        Parameters
+        ----------
+        h : Tensor of shape (n_samples, n_encoded)
+            What the encoder gave. With ``init="pca"`` the first `n_components` of them
+            start as PCA's components, each of variance one.
+
+        Returns
+        -------
+        code : Tensor of shape (n_samples, n_components)
+
+        cost : Tensor of shape (n_samples,) or None
+            Added to the loss of each row; None is nothing.
+        """
+        return self.code(h), None
+
+    def code(self, h):
+        """Return the code, the same for the same row: what `transform` returns."""
+        return h
+
+
+class VariationalBottleneck(Bottleneck):
+    """A normal distribution for each row instead of a point: a variational autoencoder.
+
+    The encoder gives its mean m and log-variance v. In training the code is drawn from
+    it, and costs ``beta`` times its Kullback-Leibler divergence from a standard normal
+    distribution, the sum over components of (m**2 + exp(v) - 1 - v) / 2. `transform`
+    returns m, always.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Weight of the divergence, in [0, inf). With 1, squared error and ``init="pca"``
+        training maximises the evidence lower bound of a Gaussian model whose noise is
+        that of probabilistic PCA (the mean variance of what PCA leaves).
+
+    warm_up : float, default=0.2
+        Share of the epochs over which beta rises from zero, in [0, 1].
+
+    References
+    ----------
+    Kingma and Welling (2014), "Auto-encoding variational Bayes", ICLR.
+
+    Higgins et al. (2017), "beta-VAE", ICLR.
+
+    Tipping and Bishop (1999), "Probabilistic principal component analysis", J. R.
+    Statist. Soc. B 61.
+    """
+
+    ranges = {"beta": (0, math.inf), "warm_up": (0, 1)}
+    keeps_pca = False
+    has_prior = True
+    FIRST_LOG_VARIANCE = -4.0  # of the code, before the encoder has learnt it
+
+    def __init__(self, beta=1.0, warm_up=0.2):
+        self.beta = beta
+        self.warm_up = warm_up
+
+    @property
+    def settling(self):
+        return self.warm_up
+
+    def n_encoded(self, n_components):
+        return 2 * n_components
+
+    def build(self, n_components, nat):
+        self.nat = nat
+
+    def sample(self, h):
+        mean, log_variance = self._posterior(h)
+        spread = (log_variance / 2).exp()
+        divergence = (mean.square() + spread.square() - 1 - log_variance).sum(1) / 2
+        code = mean + spread * torch.randn_like(mean)
+        return code, self._beta() * self.nat * divergence
+
+    def code(self, h):
+        return self._posterior(h)[0]
+
+    def _posterior(self, h):
+        mean, log_variance = h.chunk(2, 1)
+        return mean, (log_variance + self.FIRST_LOG_VARIANCE).clamp(-20, 10)
+
+    def _beta(self):
+        is_warm = not self.training or self.progress >= self.warm_up
+        return self.beta if is_warm else self.beta * self.progress / self.warm_up
+
+
+class WAEBottleneck(Bottleneck):
+    """Codes that all together look normal: a Wasserstein autoencoder (WAE-MMD).
+
+    The cost of a batch is ``alpha`` times the squared maximum mean discrepancy between
+    its codes and as many draws from a standard normal distribution, for the sum of the
+    kernels c / (c + ||a - b||**2), c being 2 n_components times 0.1, 0.2, 0.5, 1, 2, 5
+    and 10. Single rows stay points.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Weight of the discrepancy, in [0, inf).
+
+    References
+    ----------
+    Tolstikhin et al. (2018), "Wasserstein auto-encoders", ICLR.
+    """
+
+    ranges = {"alpha": (0, math.inf)}
+    keeps_pca = False
+    has_prior = True
+    SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+    def __init__(self, alpha=1.0):
+        self.alpha = alpha
+
+    def sample(self, h):
+        return h, self.alpha * self.discrepancies(h, torch.randn_like(h))
+
+    def discrepancies(self, code, prior):
+        """Return what each row adds; their mean is the unbiased estimate."""
+        n_samples = len(code)
+        if n_samples < 2:
+            return code.new_zeros(n_samples)
+        others = 1 - torch.eye(n_samples).to(code)  # a row is not compared with itself
+        within = (self._kernel(code, code) * others).sum(1) / (n_samples - 1)
+        drawn = (self._kernel(prior, prior) * others).sum(1) / (n_samples - 1)
+        return within + drawn - 2 * self._kernel(code, prior).mean(1)
+
+    def _kernel(self, a, b):
+        squares = (a[:, None] - b[None]).square().sum(2)
+        scales = [2 * a.shape[1] * scale for scale in self.SCALES]
+        return sum(c / (c + squares) for c in scales)
+
+
+class TopKBottleneck(Bottleneck):
+    """Only the `k` components of largest absolute value stay, the others are zero.
+
+    So each row chooses its own components. All of them learn at first: the number kept
+    falls from n_components to `k` over the first half of the epochs, which leaves no
+    component unused for want of a start.
+
+    Parameters
+    ----------
+    k : int, default=4
+        Number of components that are not zero, in [1, n_components].
+
+    References
+    ----------
+    Makhzani and Frey (2014), "k-sparse autoencoders", ICLR.
+    """
+
+    ranges = {"k": (1, math.inf)}
+    whole_numbers = ("k",)
+    keeps_pca = False
+    settling = 0.5
+
+    def __init__(self, k=4):
+        self.k = k
+
+    def sample(self, h):
+        excess = h.shape[1] - self.k
+        falling = 0.0
+        if self.training:
+            falling = max(0.0, 1 - self.progress / self.settling)
+        return self._largest(h, self.k + round(excess * falling)), None
+
+    def code(self, h):
+        return self._largest(h, self.k)
+
+    @staticmethod
+    def _largest(h, k):
+        chosen = h.abs().topk(k, dim=1).indices
+        return torch.zeros_like(h).scatter(1, chosen, h.gather(1, chosen))
+
+
+class VectorQuantizedBottleneck(Bottleneck):
+    """Each row gets the nearest vector of a codebook: a VQ autoencoder.
+
+    The code is cut into `n_groups` pieces of equal length, with a codebook each. The
+    vectors are running means of the rows nearest to them; one that no row has chosen
+    for long is put where a row is. Gradients pass as if nothing had been rounded, and
+    rows pay ``commitment`` times the mean squared distance to their vectors.
+
+    Parameters
+    ----------
+    n_codes : int, default=64
+        Vectors in each codebook, in [1, inf).
+
+    n_groups : int, default=1
+        Pieces, in [1, n_components]; n_components must be a multiple of it.
+
+    commitment : float, default=0.25
+        In [0, inf).
+
+    decay : float, default=0.95
+        Of the running means, in [0, 1], for each batch.
+
+    References
+    ----------
+    van den Oord et al. (2017), "Neural discrete representation learning", NeurIPS.
+    """
+
+    ranges = {
+        "n_codes": (1, math.inf),
+        "n_groups": (1, math.inf),
+        "commitment": (0, math.inf),
+        "decay": (0, 1),
+    }
+    whole_numbers = ("n_codes", "n_groups")
+    keeps_pca = False
+    FEWEST = 0.1  # rows of a batch that choose a vector, below which it is moved
+
+    def __init__(self, n_codes=64, n_groups=1, commitment=0.25, decay=0.95):
+        self.n_codes = n_codes
+        self.n_groups = n_groups
+        self.commitment = commitment
+        self.decay = decay
+
+    def build(self, n_components, nat):
+        width = n_components // self.n_groups
+        vectors = torch.zeros(self.n_groups, self.n_codes, width)
+        self.register_buffer("codebook", vectors)  # (n_groups, n_codes, width)
+        self.register_buffer("sums", vectors.clone())
+        self.register_buffer("counts", torch.zeros(self.n_groups, self.n_codes))
+
+    def sample(self, h):
+        if self.training:
+            self._learn(h.detach())
+        code = self.code(h)
+        cost = self.commitment * (h - code).square().mean(1)
+        return h + (code - h).detach(), cost
+
+    def code(self, h):
+        """Return the nearest vectors; no gradient flows through them."""
+        return self.vectors(self.numbers(h))
+
+    def numbers(self, h):
+        """Return the numbers of the nearest vectors, of shape (n_samples, n_groups)."""
+        return torch.cdist(self._pieces(h.detach()), self.codebook).argmin(2).T
+
+    def vectors(self, numbers):
+        """Return the code that consists of vectors of these numbers."""
+        groups = torch.arange(self.n_groups, device=numbers.device)
+        return self.codebook[groups, numbers].flatten(1)
+
+    def _pieces(self, h):
+        return h.unflatten(1, (self.n_groups, -1)).transpose(0, 1)
+
+    @torch.no_grad()
+    def _learn(self, h):
+        """Move the vectors towards the rows that chose them."""
+        pieces = self._pieces(h)  # (n_groups, n_samples, width)
+        self._move_unused(pieces)
+        chosen = F.one_hot(self.numbers(h).T, self.n_codes).to(h)
+        self.counts.lerp_(chosen.sum(1), 1 - self.decay)
+        self.sums.lerp_(chosen.transpose(1, 2) @ pieces, 1 - self.decay)
+        means = self.sums / self.counts[:, :, None].clamp_min(1e-12)
+        self.codebook.copy_(
+            torch.where(self.counts[:, :, None] > 0, means, self.codebook)
+        )
+
+    def _move_unused(self, pieces):
+        """Put vectors that few rows choose where rows of the batch are."""
+        n_samples = pieces.shape[1]
+        rows = torch.randint(n_samples, self.counts.shape, device=pieces.device)
+        there = pieces.gather(1, rows[:, :, None].expand_as(self.codebook))
+        unused = self.counts < self.FEWEST
+        self.codebook.copy_(torch.where(unused[:, :, None], there, self.codebook))
+        self.sums.copy_(torch.where(unused[:, :, None], there, self.sums))
+        self.counts.masked_fill_(unused, 1.0)
+
+
+class OrderedBottleneck(Bottleneck):
+    """Components sorted by importance, as in PCA: nested dropout.
+
+    In training each row keeps its first components only, their number drawn at random
+    from 1 to n_components, the others are zero. So every first part of the code is a
+    code, and `inverse_transform` takes codes with fewer columns.
+
+    References
+    ----------
+    Rippel et al. (2014), "Learning ordered representations with nested dropout", ICML.
+    """
+
+    is_ordered = True
+
+    def sample(self, h):
+        numbers = torch.arange(h.shape[1], device=h.device)
+        n_kept = torch.randint(h.shape[1], (len(h), 1), device=h.device)
+        return torch.where(numbers <= n_kept, h, 0.0), None
+
+
+BOTTLENECKS = {
+    "variational": VariationalBottleneck,
+    "wae": WAEBottleneck,
+    "top_k": TopKBottleneck,
+    "vector_quantized": VectorQuantizedBottleneck,
+    "ordered": OrderedBottleneck,
+}

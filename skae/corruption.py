@@ -1,0 +1,322 @@
+"""Corruption: how rows are spoilt in training, so that the network learns to mend them.
+
+A denoising autoencoder sees spoilt rows and is to return the clean ones. To add a
+corruption, inherit `Corruption`, write `corrupt`, and put an entry in `CORRUPTIONS`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from skae._parts import Part
+
+__all__ = [
+    "CORRUPTIONS",
+    "BlockMasking",
+    "CallableCorruption",
+    "Chain",
+    "Corruption",
+    "DownUpSampling",
+    "Features",
+    "GaussianNoise",
+    "MaskingNoise",
+    "SaltAndPepperNoise",
+    "SwapNoise",
+]
+
+
+@dataclass
+class Features:
+    """What a corruption may know of the features, in standardised units.
+
+    Attributes
+    ----------
+    zero : Tensor of shape (n_features,)
+        Where the zero of the data lies.
+
+    spread : Tensor of shape (n_features,)
+        Standard deviation.
+
+    low, high : Tensor of shape (n_features,)
+        Smallest and largest value.
+
+    form : ImageForm or None
+        `size`, `n_channels` and `channel_order` of images.
+    """
+
+    zero: torch.Tensor
+    spread: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    form: object = None
+
+    @classmethod
+    def of(cls, rows, form=None):
+        """Return what there is to know of standardised `Rows`."""
+        square, low, high = 0.0, math.inf, -math.inf
+        for x, (_, weight) in rows.blocks():
+            weighted = x.square() if weight is None else x.square() * weight[:, None]
+            square = square + weighted.sum(0)
+            low = x.amin(0).clamp_max(low)
+            high = x.amax(0).clamp_min(high)
+        zero = torch.as_tensor(-rows.mean / rows.scale).to(square).expand_as(square)
+        return cls(zero, (square / len(rows)).sqrt(), low, high, form)
+
+
+class Corruption(Part):
+    """Base class of corruptions.
+
+    Attributes
+    ----------
+    ranges : dict of str to (float, float)
+        Smallest and largest value allowed, for parameters that are numbers.
+
+    needs_images : bool
+        Whether it makes sense for images only.
+    """
+
+    ranges = {}
+    needs_images = False
+
+    def corrupt(self, X, features, generator):
+        """Return a spoilt copy of a batch.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, n_features)
+            Standardised rows, a copy of those that are the target.
+
+        features : Features
+
+        generator : torch.Generator
+            The only source of chance.
+
+        Returns
+        -------
+        X : Tensor of shape (n_samples, n_features)
+        """
+        raise NotImplementedError
+
+
+class GaussianNoise(Corruption):
+    """Add noise from a normal distribution.
+
+    Parameters
+    ----------
+    scale : float, default=0.3
+        Standard deviation of the noise, in [0, inf), as a share of that of each
+        feature.
+
+    References
+    ----------
+    Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
+    """
+
+    ranges = {"scale": (0, math.inf)}
+
+    def __init__(self, scale=0.3):
+        self.scale = scale
+
+    def corrupt(self, X, features, generator):
+        noise = torch.randn(X.shape, generator=generator, dtype=X.dtype)
+        return X + self.scale * features.spread * noise
+
+
+class MaskingNoise(Corruption):
+    """Set values to zero, as they are in the data before centring.
+
+    Parameters
+    ----------
+    rate : float, default=0.25
+        Share of the values, in [0, 1].
+
+    References
+    ----------
+    Vincent et al. (2008), "Extracting and composing robust features with denoising
+    autoencoders", ICML.
+    """
+
+    ranges = {"rate": (0, 1)}
+
+    def __init__(self, rate=0.25):
+        self.rate = rate
+
+    def corrupt(self, X, features, generator):
+        return torch.where(_chosen(X, self.rate, generator), features.zero, X)
+
+
+class SaltAndPepperNoise(Corruption):
+    """Set values to the smallest or the largest one of their feature, at equal odds.
+
+    Parameters
+    ----------
+    rate : float, default=0.1
+        Share of the values, in [0, 1].
+
+    References
+    ----------
+    Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
+    """
+
+    ranges = {"rate": (0, 1)}
+
+    def __init__(self, rate=0.1):
+        self.rate = rate
+
+    def corrupt(self, X, features, generator):
+        extremes = torch.where(_chosen(X, 0.5, generator), features.low, features.high)
+        return torch.where(_chosen(X, self.rate, generator), extremes, X)
+
+
+class SwapNoise(Corruption):
+    """Replace values by those of other rows of the batch, each feature for itself.
+
+    So what is put in could have been there: it suits tables, whose features differ.
+
+    Parameters
+    ----------
+    rate : float, default=0.1
+        Share of the values, in [0, 1]. Some of them meet their own value again.
+
+    References
+    ----------
+    Jahrer (2017), first place of "Porto Seguro's Safe Driver Prediction", Kaggle.
+    """
+
+    ranges = {"rate": (0, 1)}
+
+    def __init__(self, rate=0.1):
+        self.rate = rate
+
+    def corrupt(self, X, features, generator):
+        rows = torch.randint(len(X), X.shape, generator=generator)
+        return torch.where(_chosen(X, self.rate, generator), X.gather(0, rows), X)
+
+
+class BlockMasking(Corruption):
+    """Set one rectangle of each image to zero, in all channels.
+
+    Its place is drawn anew for each image; no part of it lies outside.
+
+    Parameters
+    ----------
+    share : float, default=0.25
+        Of the height and of the width, in [0, 1]; rounded to whole pixels.
+
+    References
+    ----------
+    Pathak et al. (2016), "Context encoders: feature learning by inpainting", CVPR.
+    """
+
+    ranges = {"share": (0, 1)}
+    needs_images = True
+
+    def __init__(self, share=0.25):
+        self.share = share
+
+    def corrupt(self, X, features, generator):
+        inside = [
+            self._interval(len(X), side, generator) for side in features.form.size
+        ]
+        block = inside[0][:, :, None] & inside[1][:, None, :]  # (n, height, width)
+        axis = 3 if features.form.channel_order == "last" else 1
+        block = block.unsqueeze(axis).repeat_interleave(features.form.n_channels, axis)
+        return torch.where(block.flatten(1), features.zero, X)
+
+    def _interval(self, n_samples, side, generator):
+        """Return for each sample which positions along a side are in its rectangle."""
+        length = round(self.share * side)
+        shape = (n_samples, 1)
+        start = torch.randint(side - length + 1, shape, generator=generator)
+        place = torch.arange(side)
+        return (place >= start) & (place < start + length)
+
+
+class DownUpSampling(Corruption):
+    """Make images coarse: each block of pixels gets its mean, so that details are lost.
+
+    At the right and the lower edge a block may be cut off.
+
+    Parameters
+    ----------
+    factor : int, default=2
+        Height and width of a block in pixels, in [1, inf).
+
+    References
+    ----------
+    Dong et al. (2016), "Image super-resolution using deep convolutional networks",
+    IEEE TPAMI 38.
+    """
+
+    ranges = {"factor": (1, math.inf)}
+    whole_numbers = ("factor",)
+    needs_images = True
+
+    def __init__(self, factor=2):
+        self.factor = factor
+
+    def corrupt(self, X, features, generator):
+        size, n_channels = features.form.size, features.form.n_channels
+        is_last = features.form.channel_order == "last"
+        shape = (*size, n_channels) if is_last else (n_channels, *size)
+        images = X.reshape(-1, *shape)
+        images = images.permute(0, 3, 1, 2) if is_last else images
+        block = [min(self.factor, side) for side in size]
+        coarse = F.avg_pool2d(images, block, ceil_mode=True)
+        for axis, length in zip((2, 3), block, strict=True):
+            coarse = coarse.repeat_interleave(length, axis)
+        images = coarse[:, :, : size[0], : size[1]]
+        images = images.permute(0, 2, 3, 1) if is_last else images
+        return images.reshape(X.shape)
+
+
+class Chain(Corruption):
+    """Several corruptions, one after the other.
+
+    Parameters
+    ----------
+    corruptions : list of Corruption
+        In the order in which they spoil.
+    """
+
+    def __init__(self, corruptions):
+        self.corruptions = corruptions
+
+    def corrupt(self, X, features, generator):
+        for corruption in self.corruptions:
+            X = corruption.corrupt(X, features, generator)
+        return X
+
+
+class CallableCorruption(Corruption):
+    """A user's function as a corruption.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(X, generator)`` -> Tensor, both of shape (n_samples, n_features), in
+        standardised units.
+    """
+
+    def __init__(self, function):
+        self.function = function
+
+    def corrupt(self, X, features, generator):
+        return self.function(X, generator)
+
+
+def _chosen(X, rate, generator):
+    """Return a mask in which each value is True with probability `rate`."""
+    return torch.rand(X.shape, generator=generator) < rate
+
+
+CORRUPTIONS = {
+    "gaussian": GaussianNoise,
+    "masking": MaskingNoise,
+    "salt_and_pepper": SaltAndPepperNoise,
+    "swap": SwapNoise,
+    "block_masking": BlockMasking,
+    "down_up_sampling": DownUpSampling,
+}
