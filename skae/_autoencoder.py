@@ -42,6 +42,7 @@ from skae._validation import (
     HasMethods,
     Interval,
     Options,
+    RealNotInt,
     StrOptions,
     fit_context,
 )
@@ -371,7 +372,7 @@ class AutoencoderTransformer(
     _parameter_constraints = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
         ],
         "network": [StrOptions({"auto", *NETWORKS}), callable],
         "image_shape": [tuple, list, None],
@@ -1104,6 +1105,9 @@ class AutoencoderTransformer(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
+        loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else self.loss
+        lowest, _ = getattr(loss, "target_range", (-np.inf, np.inf))
+        tags.input_tags.positive_only = lowest >= 0
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

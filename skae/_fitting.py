@@ -13,6 +13,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import ParamMapper
@@ -613,17 +614,28 @@ class Fitting:
             ratios = np.diff(shares, prepend=0.0)
             self.explained_variance_ratio = ratios[: self.n_kept]
         if self.estimator.density is not None:
-            code = self.net.codes(rows.thinned(ROWS_TO_FIT_DENSITY))
-            self.density = self._new_density().fit(code * self.start.scale)
+            self.density = self._fit_density(rows)
 
-    def _new_density(self):
-        """Return what learns the distribution of codes."""
+    def _fit_density(self, rows):
+        """Return what was asked for, fitted to codes of some rows."""
         from sklearn.mixture import GaussianMixture
 
-        if self.estimator.density != "gaussian_mixture":
-            return clone(self.estimator.density)
-        seed = self.streams.split_seed % 2**32
-        return GaussianMixture(N_GAUSSIANS, random_state=seed)
+        seed, weight = self.streams.split_seed % 2**32, rows.weights()
+        if weight is None:
+            rows = rows.thinned(ROWS_TO_FIT_DENSITY)
+        else:  # densities know no weights, so draw rows by them
+            n_rows = min(len(rows), ROWS_TO_FIT_DENSITY)
+            chances = np.float64(weight) / np.sum(weight, dtype=np.float64)
+            generator = np.random.default_rng(seed)
+            index = generator.choice(len(rows), n_rows, p=chances)
+            rows = rows.copy(index=index, sample_weight=None)
+        code = self.net.codes(rows) * self.start.scale
+        density = self.estimator.density
+        if density == "gaussian_mixture":
+            n_gaussians = min(N_GAUSSIANS, len(code))
+            density = GaussianMixture(n_gaussians, random_state=seed)
+        with config_context(array_api_dispatch=False):
+            return clone(density).fit(code)
 
     def _return_to_pca(self):
         """Make the model PCA of all rows; keep the history of what was tried."""

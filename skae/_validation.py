@@ -14,7 +14,13 @@ import scipy.sparse as sp
 import torch
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    Options,
+    RealNotInt,
+    StrOptions,
+)
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.callbacks import Callback
 from torch import nn
@@ -35,6 +41,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "Options",
+    "RealNotInt",
     "StrOptions",
     "check_bottleneck",
     "check_built_network",
@@ -513,20 +520,23 @@ def check_is_no_class(name, part):
 def check_ranges(part):
     """Raise if a parameter of a part, or of the parts in it, is not allowed."""
     name = type(part).__name__
-    for parameter, allowed in part.choices.items():
-        if (value := getattr(part, parameter)) not in allowed:
-            raise ValueError(
-                f"{parameter}={value!r} of {name} must be one of {allowed}."
-            )
-    for parameter, (low, high) in part.ranges.items():
-        value, is_whole = getattr(part, parameter), parameter in part.whole_numbers
-        is_number = isinstance(value, Integral if is_whole else Real)
-        if not (is_number and low <= value <= high and value < math.inf):
-            kind = "whole number" if is_whole else "number"
+    for parameter in {**part.choices, **part.ranges}:
+        value, wanted = getattr(part, parameter), []
+        if words := part.choices.get(parameter):
+            if isinstance(value, str) and value in words:
+                continue
+            wanted.append(f"one of {words}")
+        if parameter in part.ranges:
+            low, high = part.ranges[parameter]
+            is_whole = parameter in part.whole_numbers
+            is_number = isinstance(value, Integral if is_whole else Real)
+            if is_number and low <= value <= high and value < math.inf:
+                continue
             end = "inf)" if high == math.inf else f"{high:g}]"
-            raise ValueError(
-                f"{parameter}={value!r} of {name} must be a {kind} in [{low:g}, {end}."
-            )
+            kind = "whole number" if is_whole else "number"
+            wanted.append(f"a {kind} in [{low:g}, {end}")
+        wanted = " or ".join(wanted)
+        raise ValueError(f"{parameter}={value!r} of {name} must be {wanted}.")
     for value in part.get_params(deep=False).values():
         for inner in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(inner, Part):
@@ -565,8 +575,8 @@ def check_bottleneck(bottleneck, n_components):
             f"n_components={n_components} is a share of the variance, which "
             f"{type(bottleneck).__name__} does not keep to. Set a whole number."
         )
-    k = getattr(bottleneck, "k", 1)
-    if k > n_components:
+    k = getattr(bottleneck, "k", "auto")
+    if k != "auto" and k > n_components:
         raise ValueError(
             f"k={k} of {type(bottleneck).__name__} is larger than "
             f"n_components={n_components}. Lower k, or raise n_components."

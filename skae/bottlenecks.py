@@ -213,8 +213,9 @@ class TopKBottleneck(Bottleneck):
 
     Parameters
     ----------
-    k : int, default=4
-        Number of components that are not zero, in [1, n_components].
+    k : int or "auto", default="auto"
+        Number of components that are not zero, in [1, n_components]. "auto" is a
+        quarter of them, at least one.
 
     References
     ----------
@@ -222,22 +223,26 @@ class TopKBottleneck(Bottleneck):
     """
 
     ranges = {"k": (1, math.inf)}
+    choices = {"k": ("auto",)}
     whole_numbers = ("k",)
     keeps_pca = False
     settling = 0.5
 
-    def __init__(self, k=4):
+    def __init__(self, k="auto"):
         self.k = k
 
     def sample(self, h):
-        excess = h.shape[1] - self.k
-        falling = 0.0
+        n_components, k, falling = h.shape[1], self.n_kept(h.shape[1]), 0.0
         if self.training:
             falling = max(0.0, 1 - self.progress / self.settling)
-        return self._largest(h, self.k + round(excess * falling)), None
+        return self._largest(h, k + round((n_components - k) * falling)), None
 
     def code(self, h):
-        return self._largest(h, self.k)
+        return self._largest(h, self.n_kept(h.shape[1]))
+
+    def n_kept(self, n_components):
+        """Return how many components stay."""
+        return max(1, n_components // 4) if self.k == "auto" else self.k
 
     @staticmethod
     def _largest(h, k):
