@@ -577,18 +577,23 @@ class Fitting:
             n_components = len(pca.components)
             pca = fit_linear_start(train, n_components, self.streams.init)
         rows = self._standardized(valid)
-        losses, pca_losses = 0.0, 0.0
-        sizes = self._sizes_to_judge()
-        for size in sizes:
+        losses, pca_losses = [], []
+        for size in self._sizes_to_judge():
             self.net.module_.n_kept = size
-            losses += self.net.sample_losses(rows) / len(sizes)
+            losses.append(self.net.sample_losses(rows))
             reconstruct = partial(pca.reconstruct, units=rows, n_kept=size)
-            pca_losses += sample_losses(rows, self.loss, reconstruct) / len(sizes)
+            pca_losses.append(sample_losses(rows, self.loss, reconstruct))
         self.net.module_.n_kept = None
+        weights = rows.weights()
+        is_nowhere_worse = all(
+            _mean(network, weights) <= _mean(linear, weights)
+            for network, linear in zip(losses, pca_losses, strict=True)
+        )
+        losses, pca_losses = np.mean(losses, axis=0), np.mean(pca_losses, axis=0)
         is_pca = self.best_epoch == 0 and not is_continued  # rounding proves nothing
-        self.proven = not is_pca and gain_is_proven(pca_losses, losses, rows.weights())
-        self.pca_loss = _mean(pca_losses, rows.weights())
-        loss = _mean(losses, rows.weights())
+        is_better = is_nowhere_worse and gain_is_proven(pca_losses, losses, weights)
+        self.proven = is_better and not is_pca
+        self.pca_loss, loss = _mean(pca_losses, weights), _mean(losses, weights)
         verdict = (
             "the network is kept" if self.proven else "the model is PCA of all rows"
         )
