@@ -208,8 +208,8 @@ class TopKBottleneck(Bottleneck):
     """Only the `k` components of largest absolute value stay, the others are zero.
 
     So each row chooses its own components. All of them learn at first: the number kept
-    falls from n_components to `k` over the first half of the epochs, which leaves no
-    component unused for want of a start.
+    falls from n_components to `k` over the first tenth of the epochs, which leaves
+    fewer components unused for want of a start.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ class TopKBottleneck(Bottleneck):
     choices = {"k": ("auto",)}
     whole_numbers = ("k",)
     keeps_pca = False
-    settling = 0.5
+    settling = 0.1
 
     def __init__(self, k="auto"):
         self.k = k

@@ -57,6 +57,10 @@ class Features:
         """Return what there is to know of standardised `Rows`."""
         square, low, high = 0.0, math.inf, -math.inf
         for x, (_, weight) in rows.blocks():
+            if weight is not None:  # a row of weight zero counts as absent
+                x, weight = x[weight > 0], weight[weight > 0]
+                if len(x) == 0:
+                    continue
             weighted = x.square() if weight is None else x.square() * weight[:, None]
             square = square + weighted.sum(0)
             low = x.amin(0).clamp_max(low)
@@ -198,7 +202,8 @@ class SwapNoise(Corruption):
 class BlockMasking(Corruption):
     """Set one rectangle of each image to zero, in all channels.
 
-    Its place is drawn anew for each image; no part of it lies outside.
+    Its place is drawn anew for each image; no part of it lies outside. Of a signal it
+    is one interval.
 
     Parameters
     ----------
@@ -227,7 +232,7 @@ class BlockMasking(Corruption):
 
     def _interval(self, n_samples, side, generator):
         """Return for each sample which positions along a side are in its rectangle."""
-        length = round(self.share * side)
+        length = 1 if side == 1 else round(self.share * side)  # signals are 1 high
         shape = (n_samples, 1)
         start = torch.randint(side - length + 1, shape, generator=generator)
         place = torch.arange(side)
@@ -261,7 +266,7 @@ class DownUpSampling(Corruption):
         size, n_channels = features.form.size, features.form.n_channels
         is_last = features.form.channel_order == "last"
         shape = (*size, n_channels) if is_last else (n_channels, *size)
-        images = X.reshape(-1, *shape)
+        images = (X - features.zero).reshape(-1, *shape)  # features are not centred
         images = images.permute(0, 3, 1, 2) if is_last else images
         block = [min(self.factor, side) for side in size]
         coarse = F.avg_pool2d(images, block, ceil_mode=True)
@@ -269,7 +274,7 @@ class DownUpSampling(Corruption):
             coarse = coarse.repeat_interleave(length, axis)
         images = coarse[:, :, : size[0], : size[1]]
         images = images.permute(0, 2, 3, 1) if is_last else images
-        return images.reshape(X.shape)
+        return images.reshape(X.shape) + features.zero
 
 
 class Chain(Corruption):

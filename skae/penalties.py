@@ -54,7 +54,7 @@ class SparsityPenalty(Penalty):
 
     Parameters
     ----------
-    alpha : float, default=0.01
+    alpha : float, default=0.3
         In [0, inf).
 
     References
@@ -65,7 +65,7 @@ class SparsityPenalty(Penalty):
 
     ranges = {"alpha": (0, math.inf)}
 
-    def __init__(self, alpha=0.01):
+    def __init__(self, alpha=0.3):
         self.alpha = alpha
 
     def __call__(self, code, X, encode):

@@ -1,23 +1,29 @@
 """Every loss is its formula, one number per sample, and trains."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial.distance import cosine
 from scipy.special import expit, huber, logit
+from scipy.stats import nbinom, poisson
 from sklearn.base import clone
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from skae import AutoencoderTransformer
 from skae.losses import (
     LOSSES,
     AbsoluteError,
     CallableLoss,
+    CosineDistance,
     Huber,
     LogLoss,
     Loss,
+    NegativeBinomial,
+    Poisson,
     SquaredError,
 )
 
@@ -26,6 +32,8 @@ OUTPUT = 3 * rng.normal(size=(7, 4))
 X = rng.normal(size=(7, 4))
 PROBABILITIES = rng.random(size=(7, 4))
 TRAINING_X = rng.random(size=(30, 4))
+COUNTS = rng.poisson([0.3, 2, 50, 4000], size=(7, 4)).astype(np.float64)
+COUNT_LOSSES = pytest.mark.parametrize("kind", [Poisson, NegativeBinomial])
 
 
 def value(loss, output, X):
@@ -93,6 +101,266 @@ def test_log_loss_is_smallest_where_the_sigmoid_is_x():
         assert (
             value(LogLoss(), logit(PROBABILITIES) + shift, PROBABILITIES) > best
         ).all()
+
+
+def built(kind, mean=(0.3, 2.0, 50.0, 4000.0)):
+    """Return a loss that knows the means of features."""
+    loss = kind()
+    loss.build(np.array(mean))
+    return loss
+
+
+def expected_counts(loss, output):
+    return loss.inverse_link(torch.from_numpy(output)).numpy()
+
+
+@pytest.mark.parametrize("size", [0.01, 1.0, 5.0])
+def test_poisson_is_minus_the_log_likelihood_of_scipy(size):
+    loss = built(Poisson)
+    mean = expected_counts(loss, size * OUTPUT)
+    expected = -poisson.logpmf(COUNTS, mean).mean(axis=1)
+    assert_allclose(value(loss, size * OUTPUT, COUNTS), expected)
+
+
+@pytest.mark.parametrize("theta", [0.01, 0.5, 1.0, 20.0, 5000.0])
+def test_negative_binomial_is_minus_the_log_likelihood_of_scipy(theta):
+    loss = built(NegativeBinomial)
+    with torch.no_grad():
+        loss.log_dispersion += np.log(theta)
+    theta = loss.log_dispersion.detach().double().exp().numpy()  # as float32 holds it
+    mean = expected_counts(loss, OUTPUT)
+    expected = -nbinom.logpmf(COUNTS, theta, theta / (theta + mean)).mean(axis=1)
+    assert_allclose(value(loss, OUTPUT, COUNTS), expected, rtol=1e-6)
+
+
+def test_negative_binomial_of_large_theta_is_poisson():
+    loss = built(NegativeBinomial, np.ones(4))
+    with torch.no_grad():
+        loss.log_dispersion += 10
+    X = np.minimum(COUNTS, 5)
+    expected = value(built(Poisson, np.ones(4)), OUTPUT / 3, X)
+    assert_allclose(value(loss, OUTPUT / 3, X), expected, rtol=1e-2)
+
+
+def test_cosine_is_that_of_scipy():
+    expected = [cosine(output, row) for output, row in zip(OUTPUT, X, strict=True)]
+    assert_allclose(value(CosineDistance(), OUTPUT, X), expected)
+
+
+def test_cosine_does_not_depend_on_lengths():
+    expected = value(CosineDistance(), OUTPUT, X)
+    assert_allclose(value(CosineDistance(), 100 * OUTPUT, X / 1000), expected)
+
+
+def test_cosine_of_a_row_of_zeros_is_one():
+    assert_allclose(value(CosineDistance(), OUTPUT, np.zeros((7, 4))), 1)
+
+
+# Counts
+
+
+@COUNT_LOSSES
+def test_link_of_counts_is_exact_between_a_thousandth_of_the_mean_and_a_million(kind):
+    loss = built(kind)
+    mean = np.array([0.3, 2, 50, 4000])
+    X = np.vstack([mean * 1e-3, mean * 0.5, mean, mean * 1.5, np.full(4, 1e6)])
+    assert_allclose(expected_counts(loss, loss.link(X)), X)
+
+
+@COUNT_LOSSES
+def test_link_of_zero_is_finite_and_small(kind):
+    loss = built(kind)
+    assert_allclose(
+        expected_counts(loss, loss.link(np.zeros((1, 4)))), [[3e-4, 2e-3, 0.05, 4]]
+    )
+
+
+@COUNT_LOSSES
+@pytest.mark.parametrize("function", ["inverse_link", "log_mean"])
+def test_link_of_counts_has_no_step_and_no_kink(kind, function):
+    output = torch.tensor([[-1e-6], [0.0], [1e-6]], dtype=torch.float64)
+    output.requires_grad_()
+    values = getattr(built(kind, [1.0]), function)(output)
+    values[[0, 2]].sum().backward()
+    start = 1 if function == "inverse_link" else 0
+    assert_allclose(values.detach(), start + output.detach(), atol=1e-11)
+    assert_allclose(output.grad[[0, 2]], 1, atol=1e-5)
+
+
+@COUNT_LOSSES
+def test_log_mean_is_the_logarithm_of_the_mean(kind):
+    loss = built(kind)
+    assert_allclose(
+        loss.log_mean(torch.from_numpy(OUTPUT)), np.log(expected_counts(loss, OUTPUT))
+    )
+
+
+@COUNT_LOSSES
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_counts_of_any_output_are_finite_and_not_negative(kind, dtype):
+    loss = built(kind)
+    far = torch.logspace(-10, 20, 40, dtype=dtype)[:, None].expand(-1, 4)
+    output = torch.cat([-far, far]).requires_grad_()
+    mean = loss.inverse_link(output)
+    assert (mean >= 0).all()
+    assert mean.isfinite().all()
+    losses = loss(output, torch.full_like(output, 3.0))
+    losses.sum().backward()
+    assert losses.isfinite().all()
+    assert output.grad.isfinite().all()
+
+
+@COUNT_LOSSES
+def test_float32_agrees_with_float64(kind):
+    loss, target = built(kind), torch.from_numpy(COUNTS)
+    output = torch.from_numpy(OUTPUT / 3)
+    losses, gradient = loss.with_gradient(output, target)
+    single, single_gradient = loss.with_gradient(output.float(), target.float())
+    torch.testing.assert_close(single.double(), losses, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(single_gradient.double(), gradient, rtol=1e-3, atol=1e-4)
+
+
+def low_rank_means(n_samples, n_features, rng):
+    """Return expected counts whose logarithm has two components."""
+    factors = rng.normal(size=(n_samples, 2))
+    return np.exp(1 + 0.6 * factors @ rng.normal(size=(2, n_features)))
+
+
+@pytest.fixture(scope="module")
+def overdispersed():
+    """Return a model of simulated counts, and the theta of each feature."""
+    rng = np.random.default_rng(0)
+    mean, theta = low_rank_means(2000, 20, rng), np.repeat([0.5, 5.0], 10)
+    X = rng.negative_binomial(theta, theta / (theta + mean)).astype(np.float64)
+    estimator = AutoencoderTransformer(loss="negative_binomial", random_state=0)
+    return estimator.fit(X), theta
+
+
+def test_dispersion_is_learnt(overdispersed):
+    fitted, theta = overdispersed
+    found = fitted.net_.criterion_.log_dispersion.detach().exp().numpy()
+    assert found[:10].max() < found[10:].min()
+    assert (np.abs(np.log(found / theta)) < np.log(2.5)).all()
+
+
+def test_dispersion_is_kept_by_copies(overdispersed):
+    fitted, _ = overdispersed
+    again = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(
+        again.net_.criterion_.log_dispersion.detach(),
+        fitted.net_.criterion_.log_dispersion.detach(),
+    )
+    assert again.net_.criterion_ is again.net_.module_.loss
+
+
+def test_object_of_a_user_learns_no_dispersion():
+    loss = NegativeBinomial()
+    before = {name: copy.copy(vars(loss)[name]) for name in ("_buffers", "_parameters")}
+    AutoencoderTransformer(loss=loss, max_epochs=1).fit(COUNTS[:, :3])
+    assert {name: vars(loss)[name] for name in before} == before
+
+
+def test_poisson_predicts_counts_better_than_squared_error():
+    rng = np.random.default_rng(0)
+    mean = low_rank_means(1500, 20, rng)
+    train, test = mean[:1000], mean[1000:]
+    train, test = (rng.poisson(part).astype(np.float64) for part in (train, test))
+
+    def deviance(loss):
+        fitted = AutoencoderTransformer(loss=loss, random_state=0).fit(train)
+        X_hat = fitted.reconstruct(test).clip(min=1e-2)
+        return mean_poisson_deviance(test.ravel(), X_hat.ravel())
+
+    assert deviance("poisson") < 0.9 * deviance("squared_error")
+
+
+@pytest.mark.filterwarnings("ignore:The autoencoder reconstructs worse")
+@COUNT_LOSSES
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_reconstructed_counts_are_not_negative(kind, init, dtype):
+    X = np.random.default_rng(0).poisson([0.1, 3, 40], size=(60, 3)).astype(dtype)
+    settings = {"init": init, "max_epochs": 2, "early_stopping": False}
+    fitted = AutoencoderTransformer(loss=kind(), random_state=0, **settings).fit(X)
+    for X_hat in (fitted.reconstruct(X), fitted.reconstruct(X + 1000)):
+        assert X_hat.dtype == dtype
+        assert (X_hat >= 0).all()
+        assert np.isfinite(X_hat).all()
+
+
+@COUNT_LOSSES
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_counts_from_zero_to_a_million_are_learnt(kind, precision):
+    rng = np.random.default_rng(0)
+    size = np.exp(rng.normal(size=(300, 1)))
+    X = rng.poisson(np.minimum(size * [0.5, 20, 1e3, 5e5], 1e6)).astype(np.float64)
+    fitted = AutoencoderTransformer(
+        loss=kind(), precision=precision, random_state=0, max_epochs=50
+    ).fit(X)
+    assert np.isfinite(fitted.loss_curve_).all()
+    X_hat, mean = fitted.reconstruct(X), X.mean(axis=0)
+    for feature in (1, 2, 3):
+        error = np.abs(X_hat[:, feature] - X[:, feature]).mean()
+        assert error < 0.5 * np.abs(X[:, feature] - mean[feature]).mean()
+
+
+@COUNT_LOSSES
+@pytest.mark.parametrize("zero", [[1], [0, 1, 2]], ids=["one column", "everything"])
+def test_columns_of_zeros_are_no_problem(kind, zero):
+    X = np.random.default_rng(0).poisson([0.5, 3, 40], size=(60, 3)).astype(float)
+    X[:, zero] = 0
+    estimator = AutoencoderTransformer(loss=kind(), early_stopping=False, max_epochs=3)
+    X_hat = estimator.fit(X).reconstruct(X)
+    assert np.isfinite(estimator.score_samples(X)).all()
+    if len(zero) == 1:
+        assert (X_hat[:, zero] < 0.1).all()
+    estimator.score(X + 1)  # counts that fit has never seen
+
+
+@pytest.mark.parametrize("loss", ["poisson", "negative_binomial", Poisson()])
+def test_negative_counts_are_refused(loss):
+    message = r"needs X in \[0, inf\], but X has values from -10 to"
+    with pytest.raises(ValueError, match=message):
+        AutoencoderTransformer(loss=loss).fit(COUNTS - 10)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_modules_agree_with_the_estimator(name):
+    estimator = fitted(name)
+    code = estimator.transform(TRAINING_X)
+    with torch.no_grad():
+        encoded = estimator.encoder_(torch.from_numpy(TRAINING_X))
+        decoded = estimator.decoder_(encoded)
+    assert_allclose(encoded, code, rtol=1e-6, atol=1e-9)
+    assert_allclose(decoded, estimator.inverse_transform(code), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_pickled_estimator_gives_the_same_bytes(name):
+    estimator = fitted(name)
+    again = pickle.loads(pickle.dumps(estimator))
+    for method in ("transform", "reconstruct", "score_samples"):
+        assert_array_equal(
+            getattr(again, method)(TRAINING_X), getattr(estimator, method)(TRAINING_X)
+        )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_training_goes_on(name):
+    estimator = AutoencoderTransformer(loss=name, random_state=0)
+    for _ in range(2):
+        before = copy.deepcopy(vars(estimator).get("net_"))
+        estimator.partial_fit(TRAINING_X)
+    changed = [
+        not torch.equal(one, other)
+        for one, other in zip(
+            before.criterion_.parameters(),
+            estimator.net_.criterion_.parameters(),
+            strict=True,
+        )
+    ]
+    assert all(changed)
+    assert np.isfinite(estimator.loss_curve_).all()
 
 
 # What holds for all of them
