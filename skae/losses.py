@@ -240,7 +240,7 @@ class NegativeBinomial(CountLoss):
     References
     ----------
     Eraslan et al. (2019), "Single-cell RNA-seq denoising using a deep count
-    autoencoder", Nat. Commun. 10.
+    autoencoder", Nature Communications 10.
     """
 
     def build(self, mean):

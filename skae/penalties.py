@@ -128,7 +128,7 @@ class ContractivePenalty(Penalty):
     Rifai et al. (2011), "Contractive auto-encoders", ICML.
 
     Hutchinson (1990), "A stochastic estimator of the trace of the influence matrix",
-    Commun. Stat. Simul. Comput. 19.
+    Communications in Statistics 19.
     """
 
     ranges = {"alpha": (0, math.inf)}
