@@ -48,6 +48,7 @@ bench: .venv/.test
 	.venv/bin/python benchmarks/time_to_error.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/code_scale.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/images.py $(DATA_FLAG)
+	.venv/bin/python benchmarks/family.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/quality.py $(DATA_FLAG) $(QUALITY_FLAGS) \
 		--methods pca kernel_pca tutorial mlp skae
 
