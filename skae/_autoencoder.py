@@ -155,8 +155,9 @@ class AutoencoderTransformer(
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
         at least 0.01 and at most 1; for ``network="conv"`` it is the root of
-        ``7500 / n_samples``, at most 1. It is 0.01 in `partial_fit`, and 0 for solvers
-        other than AdamW, where decay works on the gradient.
+        ``7500 / n_samples``, at most 1. It is 0.01 in `partial_fit` and for the
+        bottlenecks "variational" and "wae", whose prior it would work against, and 0
+        for solvers other than AdamW, where decay works on the gradient.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a
@@ -585,11 +586,7 @@ class AutoencoderTransformer(
             uint8, uint16 and bool, else float64. Where the model is PCA, this is what
             PCA returns, in the units of the data; else see Notes.
         """
-        rows = self._check_rows(X)
-        code = np.empty((len(rows), self.n_components_), rows.dtype)
-        self._map(lambda module, x, target: module.encode(x), rows, out=code)
-        code *= self.scale_
-        return code
+        return self._encode(X)
 
     def inverse_transform(self, X, *, as_float=False):
         """Decode codes.
@@ -670,7 +667,7 @@ class AutoencoderTransformer(
         if self.net_.module_.bottleneck.has_prior:
             code = random_state.standard_normal((n_samples, self.n_components_))
         else:
-            check.check_density(self.density_)
+            check.check_density(self.density_, self.density)
             code = _draw(self.density_, n_samples, random_state)
         return self.inverse_transform(code, as_float=as_float)
 
@@ -698,7 +695,7 @@ class AutoencoderTransformer(
             The rows on each way, in the space of the data.
         """
         check.check_n_samples(n_steps, "n_steps")
-        a, b = self.transform(X_a), self.transform(X_b)
+        a, b = self._encode(X_a), self._encode(X_b)
         check.check_pairs(a, b)
         share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
         code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
@@ -897,6 +894,7 @@ class AutoencoderTransformer(
         corruption = self._part(
             "corruption", Corruption, CORRUPTIONS, CallableCorruption
         )
+        check.check_is_no_class("density", self.density)
         check.check_callbacks(self.callbacks)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
@@ -1029,6 +1027,14 @@ class AutoencoderTransformer(
         target = self._target_rows(target, self._target_form, loss, reset=False)
         units = {"mean": output.mean, "scale": output.scale, "dtype": rows.dtype}
         return rows.copy(target=target.copy(**units))
+
+    def _encode(self, X):
+        """Return codes as an array, whatever `set_output` asks for."""
+        rows = self._check_rows(X)
+        code = np.empty((len(rows), self.n_components_), rows.dtype)
+        self._map(lambda module, x, target: module.encode(x), rows, out=code)
+        code *= self.scale_
+        return code
 
     def _map(self, function, rows, out, finish=lambda result: result):
         """Write ``function(module, X, target)`` of each batch of rows into `out`.

@@ -407,7 +407,7 @@ class Fitting:
         """Return the decay by shape, for solvers that decay apart from gradients."""
         if not issubclass(solver_class_and_options(self.estimator.solver)[0], AdamW):
             return 0.0
-        if self.is_partial:
+        if self.is_partial or self.bottleneck.has_prior:  # decay stretches codes
             return LEAST_ALPHA
         return rules.alpha(n_train, self.data.n_features)
 

@@ -25,6 +25,10 @@ class Part(BaseEstimator):
     choices = {}
     whole_numbers = ()
 
+    def members(self):
+        """Return the class of what is in a parameter that is a list, by name."""
+        return {}
+
 
 class LearningPart(Part, nn.Module):
     """A part that may have weights and buffers of its own, as an `nn.Module` has.

@@ -537,20 +537,28 @@ def check_ranges(part):
             wanted.append(f"a {kind} in [{low:g}, {end}")
         wanted = " or ".join(wanted)
         raise ValueError(f"{parameter}={value!r} of {name} must be {wanted}.")
-    for value in part.get_params(deep=False).values():
-        for inner in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(inner, Part):
-                check_ranges(inner)
+    for parameter, kind in part.members().items():
+        inner = getattr(part, parameter)
+        is_list = isinstance(inner, (list, tuple))
+        wrong = [one for one in inner if not isinstance(one, kind)] if is_list else []
+        if wrong or not is_list:
+            raise TypeError(
+                f"{parameter} of {name} has {wrong[0] if wrong else inner!r}; it must "
+                f"be a list of instances of {kind.__name__}."
+            )
+        for one in inner:
+            check_ranges(one)
 
 
 def check_corruption(corruption, form):
     """Raise if a corruption, or one in a chain, is for images and X has none."""
-    for one in [corruption, *getattr(corruption, "corruptions", [])]:
-        if getattr(one, "needs_images", False) and form is None:
-            raise ValueError(
-                f"corruption={one!r} is for images, but X is a table. Pass images, set "
-                "image_shape, or choose another corruption, such as 'swap'."
-            )
+    if getattr(corruption, "needs_images", False) and form is None:
+        raise ValueError(
+            f"corruption={corruption!r} is for images, but X is a table. Pass images, "
+            "set image_shape, or choose another corruption, such as 'swap'."
+        )
+    for inner in getattr(corruption, "corruptions", []):
+        check_corruption(inner, form)
 
 
 def check_corrupted(spoilt, X, corruption):
@@ -595,13 +603,17 @@ def check_n_samples(n_samples, name="n_samples"):
         raise ValueError(f"{name}={n_samples!r} must be a whole number of at least 1.")
 
 
-def check_density(density):
+def check_density(found, asked):
     """Raise if there is nothing to draw codes from."""
-    if density is None:
-        raise ValueError(
-            "There is no distribution of codes to draw from. Fit with "
-            "density='gaussian_mixture', or with bottleneck='variational' or 'wae'."
-        )
+    if found is not None:
+        return
+    advice = (
+        "Fit with density='gaussian_mixture', or with bottleneck='variational' or "
+        "'wae'."
+    )
+    if asked is not None:
+        advice = f"density={asked!r} is learnt by fit, not by partial_fit: call fit."
+    raise ValueError(f"There is no distribution of codes to draw from. {advice}")
 
 
 def check_pairs(a, b):

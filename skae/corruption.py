@@ -289,6 +289,9 @@ class Chain(Corruption):
     def __init__(self, corruptions):
         self.corruptions = corruptions
 
+    def members(self):
+        return {"corruptions": Corruption}
+
     def corrupt(self, X, features, generator):
         for corruption in self.corruptions:
             X = corruption.corrupt(X, features, generator)

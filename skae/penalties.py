@@ -250,6 +250,9 @@ class Sum(Penalty):
     def __init__(self, penalties):
         self.penalties = penalties
 
+    def members(self):
+        return {"penalties": Penalty}
+
     def __call__(self, code, X, encode):
         return sum(penalty(code, X, encode) for penalty in self.penalties)
 

@@ -5,6 +5,7 @@ import pickle
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -20,9 +21,9 @@ from torch import nn
 from skae import AutoencoderTransformer
 from skae._parts import Part
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
-from skae.corruption import CORRUPTIONS, Corruption
+from skae.corruption import CORRUPTIONS, BlockMasking, Chain, Corruption, SwapNoise
 from skae.losses import LOSSES, Loss
-from skae.penalties import PENALTIES, Penalty
+from skae.penalties import PENALTIES, Penalty, Sum
 
 try:
     import cloudpickle
@@ -475,3 +476,46 @@ def test_unequal_numbers_of_rows_are_refused(fitted, n_a, n_b):
 def test_number_of_steps_must_be_positive(fitted, n_steps):
     with pytest.raises(ValueError, match="n_steps=.* whole number of at least 1"):
         fitted.interpolate(X[:2], X[2:4], n_steps)
+
+
+# What holds parts
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"corruption": Chain(["swap"])}, "corruptions of Chain has 'swap'"),
+        ({"corruption": Chain([SwapNoise])}, "corruptions of Chain has <class"),
+        ({"corruption": Chain(SwapNoise())}, r"has SwapNoise\(\); it must be a list"),
+        ({"penalty": Sum(["l1"])}, "penalties of Sum has 'l1'.* instances of Penalty"),
+        ({"density": KernelDensity}, r"pass an instance, KernelDensity\(\)"),
+    ],
+)
+def test_wrong_member_is_refused(settings, message):
+    with pytest.raises(TypeError, match=message):
+        estimator(**settings).fit(X)
+
+
+def test_member_of_a_member_is_checked():
+    chain = Chain([Chain([BlockMasking()])])
+    with pytest.raises(ValueError, match="is for images, but X is a table"):
+        estimator(corruption=chain).fit(X)
+    with pytest.raises(ValueError, match="rate=2 of SwapNoise"):
+        estimator(corruption=Chain([Chain([SwapNoise(2)])])).fit(X)
+
+
+def test_density_is_learnt_by_fit_only():
+    fitted = estimator(density="gaussian_mixture").partial_fit(X)
+    with pytest.raises(ValueError, match="not by partial_fit: call fit"):
+        fitted.sample()
+
+
+def test_interpolation_returns_an_array_whatever_transform_returns():
+    frame = pd.DataFrame(X).rename(columns=str)
+    fitted = estimator().set_output(transform="pandas").fit(frame)
+    assert fitted.interpolate(frame[:3], frame[3:6], 5).shape == (3, 5, 64)
+
+
+def test_few_rows_do_not_stretch_variational_codes():
+    fitted = estimator(bottleneck="variational", max_epochs=100).fit(X)
+    assert_allclose(fitted.transform(X).std(axis=0), 1, atol=0.25)
