@@ -637,8 +637,9 @@ class AutoencoderTransformer(
     def sample(self, n_samples=1, random_state=None, *, as_float=False):
         """Generate new rows.
 
-        Codes are drawn from a standard normal distribution where the bottleneck made
-        codes look like that ("variational", "wae"), else from `density_`, and decoded.
+        Codes are drawn from `density_` if there is one, else from a standard normal
+        distribution where the bottleneck made codes look like that ("variational",
+        "wae"), and decoded.
 
         Parameters
         ----------
@@ -664,7 +665,8 @@ class AutoencoderTransformer(
         check_is_fitted(self)
         check.check_n_samples(n_samples)
         random_state = check_random_state(random_state)
-        if self.net_.module_.bottleneck.has_prior:
+        has_prior = self.net_.module_.bottleneck.has_prior
+        if has_prior and self.density_ is None:
             code = random_state.standard_normal((n_samples, self.n_components_))
         else:
             check.check_density(self.density_, self.density)

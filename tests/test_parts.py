@@ -519,3 +519,11 @@ def test_interpolation_returns_an_array_whatever_transform_returns():
 def test_few_rows_do_not_stretch_variational_codes():
     fitted = estimator(bottleneck="variational", max_epochs=100).fit(X)
     assert_allclose(fitted.transform(X).std(axis=0), 1, atol=0.25)
+
+
+def test_density_goes_before_the_prior():
+    settings = {"bottleneck": "wae", "max_epochs": 2}
+    fitted = estimator(density="gaussian_mixture", **settings).fit(X)
+    prior = estimator(**settings).fit(X)
+    assert_array_equal(fitted.transform(X), prior.transform(X))
+    assert not np.allclose(fitted.sample(5, 0), prior.sample(5, 0))
