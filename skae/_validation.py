@@ -502,10 +502,14 @@ def check_target_range(X, loss, loss_name, white, name="X"):
         return
     smallest, largest = values.min(), values.max()
     if smallest < low or largest > high:
+        end = "inf)" if high == math.inf else f"{high:g}]"
+        why, advice = "", "Scale it (MinMaxScaler, or divide pixels by their maximum)"
+        if high == math.inf:
+            why, advice = "Negative values in data: ", "Pass what was counted"
         raise ValueError(
-            f"loss={loss_name!r} needs {name} in [{low:g}, {high:g}], but {name} has "
-            f"values from {smallest:g} to {largest:g}. Scale it (MinMaxScaler, or "
-            "divide pixels by their maximum), or choose loss='squared_error'."
+            f"{why}loss={loss_name!r} needs {name} in [{low:g}, {end}, but {name} has "
+            f"values from {smallest:.3g} to {largest:.3g}. {advice}, or choose "
+            "loss='squared_error'."
         )
 
 

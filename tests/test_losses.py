@@ -319,7 +319,7 @@ def test_columns_of_zeros_are_no_problem(kind, zero):
 
 @pytest.mark.parametrize("loss", ["poisson", "negative_binomial", Poisson()])
 def test_negative_counts_are_refused(loss):
-    message = r"needs X in \[0, inf\], but X has values from -10 to"
+    message = r"needs X in \[0, inf\), but X has values from -10 to"
     with pytest.raises(ValueError, match=message):
         AutoencoderTransformer(loss=loss).fit(COUNTS - 10)
 
@@ -571,7 +571,7 @@ def test_link_of_a_user_bounds_the_reconstruction():
 def test_range_of_a_user_is_checked():
     estimator = AutoencoderTransformer(loss=Exponential())
     with pytest.raises(
-        ValueError, match=r"needs X in \[0, inf\], but X has values from"
+        ValueError, match=r"needs X in \[0, inf\), but X has values from"
     ):
         estimator.fit(TRAINING_X - 1)
 
