@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
@@ -15,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from skae import AutoencoderTransformer
 
@@ -197,13 +199,28 @@ def test_copies_keep_the_target():
     )
 
 
-def test_target_is_routed_through_pipeline_and_grid_search():
+def routed_pipeline():
+    last = estimator(max_epochs=3).set_fit_request(X_target=True)
+    return make_pipeline(StandardScaler(), last.set_score_request(X_target=True))
+
+
+def test_target_is_routed_through_a_pipeline():
     with config_context(enable_metadata_routing=True):
-        last = estimator(max_epochs=3).set_fit_request(X_target=True)
-        last = last.set_score_request(X_target=True)
-        pipeline = make_pipeline(StandardScaler(), last)
-        name = "autoencodertransformer__n_components"
-        search = GridSearchCV(pipeline, {name: [1, 6]}, cv=2)
+        pipeline = routed_pipeline().fit(NOISY, X_target=OTHER)
+        score = pipeline.score(NOISY, X_target=OTHER)
+    assert_allclose(
+        score, pipeline[-1].score(pipeline[0].transform(NOISY), X_target=OTHER)
+    )
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.7.2"),
+    reason="Before 1.7.2 a search did not pass its metadata to a pipeline's score.",
+)
+def test_target_is_routed_through_a_grid_search():
+    name = "autoencodertransformer__n_components"
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(routed_pipeline(), {name: [1, 6]}, cv=2)
         search.fit(NOISY, X_target=OTHER)
     assert search.best_params_ == {name: 6}
 
