@@ -46,7 +46,12 @@ from skae._training import (
 )
 from skae.bottlenecks import Bottleneck
 from skae.corruption import Features
-from skae.networks import NETWORKS, auto_channels, auto_hidden_layer_sizes
+from skae.networks import (
+    NETWORKS,
+    EncoderDecoder,
+    auto_channels,
+    auto_hidden_layer_sizes,
+)
 
 logger = logging.getLogger("skae")
 
@@ -203,6 +208,7 @@ class Fitting:
                     self._judge(train, valid, is_continued=previous is not None)
                 else:
                     self._warn_if_poor(train if valid is None else valid)
+                    self._warn_if_nothing_learnt(valid)
             self._finish()
         return self
 
@@ -230,6 +236,7 @@ class Fitting:
             "channel_order_": self.form and self.form.channel_order,
             "_structure": {name: self._as_it_was(name) for name in SHAPING},
             "net_": self.net,
+            "_dtype": self.data.output.result_dtype(),
             "n_components_": self.n_kept or self.n_components,
             "explained_variance_ratio_": self.explained_variance_ratio,
             "density_": self.density,
@@ -332,13 +339,30 @@ class Fitting:
                 **self._sizes(network),
                 **extra,
             )
-        network = estimator.network
-        check.check_takes(network, extra)
         with self.streams.lent():
-            network = network(n_features=n_features, n_components=n_components, **extra)
+            network = self._network_of_user(extra)
         sizes = (n_features, n_components, n_encoded, n_outputs)
         check.check_built_network(network, *sizes)
         return network
+
+    def _network_of_user(self, extra):
+        """Return a new network from a class, a function or a pair of them."""
+        network = self.estimator.network
+        if not isinstance(network, (tuple, list)):
+            return self._built(network, extra, ("encode", "decode"))
+        halves = []
+        for half, width in zip(network, ("n_encoded", "n_outputs"), strict=True):
+            own = {width: extra[width]} if width in extra else {}
+            halves.append(self._built(half, own, ()))
+        return EncoderDecoder(*halves)
+
+    def _built(self, network, extra, methods):
+        """Return what a class or function of the user's makes of the sizes."""
+        check.check_takes(network, extra)
+        sizes = {"n_features": self.data.n_features, "n_components": self.n_components}
+        built = network(**sizes, **extra)
+        check.check_is_module(built, methods)
+        return built
 
     def _network_name(self):
         """Return the name of one of our networks, or None for one of the user's."""
@@ -354,15 +378,13 @@ class Fitting:
             if sizes == "auto":
                 sizes = auto_hidden_layer_sizes(len(self.data), self.n_components)
             return {"hidden_layer_sizes": tuple(sizes)}
-        form = self.form
+        form, target_form = self.form, self.target_form or self.form
         if sizes == "auto":
-            sizes = auto_channels(form.size)
-        return {
-            "hidden_layer_sizes": tuple(sizes),
-            "size": form.size,
-            "n_channels": form.n_channels,
-            "channels_last": form.channel_order == "last",
-        }
+            sizes = auto_channels(max(form.size, target_form.size, key=math.prod))
+        arguments = _image_arguments(form)
+        if _image_arguments(target_form) != arguments:
+            arguments |= _image_arguments(target_form, "out_")
+        return {"hidden_layer_sizes": tuple(sizes), **arguments}
 
     def _plan(self, network, n_train, max_epochs):
         """Decide what depends on the size of the network and of the data."""
@@ -376,6 +398,7 @@ class Fitting:
         if max_epochs == "auto":
             n_batches = -(-n_train // batch_size)
             max_epochs = auto_max_epochs(n_batches, row_work * n_train)
+            max_epochs *= self.bottleneck.effort
         precision = choose_precision(
             estimator.precision,
             self.data.result_dtype(),
@@ -391,7 +414,7 @@ class Fitting:
             alpha = self._auto_alpha(n_train, rules)
         learning_rate = estimator.learning_rate
         if learning_rate == "auto":
-            learning_rate = rules.learning_rate
+            learning_rate = min(rules.learning_rate, self.loss.most_learning_rate)
         return Plan(
             batch_size=batch_size,
             max_epochs=max_epochs,
@@ -505,7 +528,10 @@ class Fitting:
         patience = self.plan.n_epochs_no_change
         settling = self.bottleneck.settling * self.plan.max_epochs
         best = BestEpoch(monitor, start_loss, patience, estimator.tol, settling)
-        with check.explained_batch_norm(len(train), self.plan.batch_size):
+        with (
+            check.explained_batch_norm(len(train), self.plan.batch_size),
+            check.explained_compile(estimator.compile),
+        ):
             net.train_on(
                 train,
                 valid,
@@ -518,6 +544,7 @@ class Fitting:
                 callbacks=[("best_epoch", best), *self._callbacks()],
                 keeps_optimizer=self.is_partial or estimator.warm_start,
                 step=self._step_by_hand(),
+                compiles=estimator.compile,
                 penalty=self.penalty,
             )
         if valid is None:  # the loss of an epoch is measured before its last step
@@ -551,6 +578,7 @@ class Fitting:
             self._network_name() == "mlp"
             and len(network.encoder) > 1
             and not self._has_costs()
+            and self.estimator.compile is False
             and not any(True for _ in self.loss.parameters())
             and self.plan.device.type == "cpu"
             and self.net.precision_ != "mixed"
@@ -679,6 +707,26 @@ class Fitting:
                     stacklevel=5,
                 )
                 return
+
+    def _warn_if_nothing_learnt(self, valid):
+        """Warn if held-out rows sent the net back to where it started."""
+        if valid is not None and self.best_epoch == 0 and not self.interrupted:
+            warnings.warn(
+                "No epoch made the loss of the held-out rows smaller: the model is the "
+                f"start, with PCA's codes. Lower learning_rate (now {self.net.lr:g}), "
+                "raise alpha, or pass more rows.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+def _image_arguments(form, prefix=""):
+    """Return what the convolutional network is told of images."""
+    return {
+        f"{prefix}size": form.size,
+        f"{prefix}n_channels": form.n_channels,
+        f"{prefix}channels_last": form.channel_order == "last",
+    }
 
 
 def _fewest(shares, least):

@@ -30,6 +30,7 @@ NOT_IN_TRAINING = {
     "optimizer_": None,
     "step_": None,
     "penalty_": None,
+    "compiled_": None,
 }
 
 
@@ -231,6 +232,7 @@ class AutoencoderNet(NeuralNet):
     scheduler_ = None
     step_ = None
     penalty_ = None
+    compiled_ = None
     announces_gradients_ = False
     optimizer_state_ = None
     lends_stream_ = False
@@ -364,8 +366,11 @@ class AutoencoderNet(NeuralNet):
     def _objective(self, X, y, training):
         """Return all that training minimises, and the output."""
         X, costs = X.to(self.device), []
+        sample = self.module_.sample
+        if training and self.compiled_ is not None:
+            sample = self.compiled_
         with self._autocast():
-            output, code, cost = self.module_.sample(X)
+            output, code, cost = sample(X)
         output = output.to(X.dtype)
         if cost is not None:
             costs.append(cost)
@@ -437,11 +442,19 @@ class AutoencoderNet(NeuralNet):
         keeps_optimizer,
         step,
         penalty,
+        compiles,
     ):
         """Train on rows, judged by `valid` or None; keep only what is learnt.
 
-        `step` computes loss and gradients in place of autograd, or is None.
+        `step` computes loss and gradients in place of autograd, or is None. `compiles`
+        is False, True or the name of a backend of torch.compile.
         """
+        if compiles:
+            self.compiled_ = torch.compile(
+                self.module_.sample,
+                backend="inductor" if compiles is True else compiles,
+                isolate_recompiles=True,  # else the ninth fit would train uncompiled
+            )
         self.penalty_ = penalty
         self.optimizer, self.lr, self.schedule_ = optimizer, lr, schedule
         self.batch_size, self.max_epochs = batch_size, max_epochs

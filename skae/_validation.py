@@ -7,6 +7,7 @@ import inspect
 import math
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -47,6 +48,7 @@ __all__ = [
     "check_built_network",
     "check_callbacks",
     "check_code",
+    "check_compile",
     "check_converged",
     "check_corrupted",
     "check_corruption",
@@ -55,6 +57,7 @@ __all__ = [
     "check_has_target",
     "check_hidden_layer_sizes",
     "check_input",
+    "check_is_module",
     "check_is_no_class",
     "check_loss_result",
     "check_network",
@@ -69,10 +72,10 @@ __all__ = [
     "check_takes",
     "check_target_range",
     "check_target_shape",
-    "check_target_suits",
     "check_training_input",
     "check_weight",
     "explained_batch_norm",
+    "explained_compile",
     "fit_context",
     "unnamed",
 ]
@@ -307,19 +310,6 @@ def check_target_shape(shape, expected):
         )
 
 
-def check_target_suits(form, target_form, network, n_outputs, n_features):
-    """Raise if convolutions cannot give what X_target has."""
-    if form is None or network not in ("auto", "conv"):
-        return
-    wanted = target_form and target_form.image_shape
-    if n_outputs != n_features or wanted not in (None, form.image_shape):
-        raise ValueError(
-            f"X_target has images of shape {wanted or (n_outputs,)}, but X of "
-            f"{form.image_shape}: convolutions give images of the shape of X. Resize "
-            "one of them, or set network='mlp'."
-        )
-
-
 def check_n_components(n_components, n_features):
     """Warn where the code is as wide as the data."""
     if n_components >= n_features > 1:
@@ -343,13 +333,21 @@ def check_hidden_layer_sizes(sizes):
 
 
 def check_network(network):
-    """Raise if `network` is a module that is already built."""
-    if isinstance(network, nn.Module):
+    """Raise if `network` is a module that is already built, or no pair."""
+    is_pair = isinstance(network, (tuple, list))
+    if is_pair and not (len(network) == 2 and all(map(callable, network))):
         raise TypeError(
-            f"network is an instance of {type(network).__name__}; pass the class, or a "
-            "function that returns a new instance. An instance would be trained in "
-            "place, and clone() would carry its weights from one fold to the next."
+            f"network={network!r} must be a pair (encoder, decoder) of classes or "
+            "functions, each of which returns a new torch.nn.Module."
         )
+    for piece in network if is_pair else [network]:
+        if isinstance(piece, nn.Module):
+            raise TypeError(
+                f"network is an instance of {type(piece).__name__}; pass the class, or "
+                "a function of n_features and n_components that returns a new "
+                "instance. An instance would be trained in place, and clone() would "
+                "carry its weights from one fold to the next."
+            )
 
 
 def check_takes(network, widths):
@@ -370,32 +368,39 @@ def check_takes(network, widths):
             )
 
 
+def check_is_module(network, methods):
+    """Raise unless a class or function of the user's made a module with `methods`."""
+    if not isinstance(network, nn.Module):
+        needed = " with the methods encode(X) and decode(code)" if methods else ""
+        raise TypeError(
+            f"network returned {network!r}; it must return a torch.nn.Module{needed}."
+        )
+    for method in methods:
+        if not callable(getattr(network, method, None)):
+            raise TypeError(
+                f"network {type(network).__name__} has no method {method!r}; it needs "
+                "encode(X) -> code and decode(code) -> output."
+            )
+
+
 def check_built_network(network, n_features, n_components, n_encoded, n_outputs):
     """Raise unless a new network encodes and decodes to the widths that are needed."""
     name = type(network).__name__
-    if not isinstance(network, nn.Module):
-        raise TypeError(
-            f"network returned {network!r}; it must return a torch.nn.Module with the "
-            "methods encode(X) and decode(code)."
-        )
-    for method in ("encode", "decode"):
-        if not callable(getattr(network, method, None)):
-            raise TypeError(
-                f"network {name} has no method {method!r}; it needs encode(X) -> code "
-                "and decode(code) -> output."
-            )
     was_training = network.training
     network.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), LayerShapes(network) as shapes:
             dtype = next((weight.dtype for weight in network.parameters()), None)
             X = torch.linspace(-1, 1, 2 * n_features, dtype=dtype).reshape(2, -1)
-            code = network.encode(X.clone())
+            with shapes.explained(f"{name}.encode", X):
+                code = network.encode(X.clone())
             meaning = "n_components" if n_encoded == n_components else "n_encoded"
-            _check_result(code, (2, n_encoded), f"{name}.encode", meaning)
-            output = network.decode(code[:, :n_components])
+            _check_result(code, (2, n_encoded), f"{name}.encode", meaning, shapes)
+            code = code[:, :n_components]
+            with shapes.explained(f"{name}.decode", code):
+                output = network.decode(code)
             meaning = "n_features" if n_outputs == n_features else "n_outputs"
-            _check_result(output, (2, n_outputs), f"{name}.decode", meaning)
+            _check_result(output, (2, n_outputs), f"{name}.decode", meaning, shapes)
             network.encode(given := X.clone())
     finally:
         network.train(was_training)
@@ -406,7 +411,60 @@ def check_built_network(network, n_features, n_components, n_encoded, n_outputs)
         )
 
 
-def _check_result(result, expected, method, meaning):
+class LayerShapes:
+    """Writes down which shape each layer of a network got and gave.
+
+    Parameters
+    ----------
+    network : nn.Module
+    """
+
+    def __init__(self, network):
+        self.network = network
+
+    def __enter__(self):
+        self.hooks = []
+        for name, layer in self.network.named_modules():
+            if name and not any(True for _ in layer.children()):
+                label = f"{name} = {layer}"
+                before = layer.register_forward_pre_hook(partial(self._before, label))
+                after = layer.register_forward_hook(self._after)
+                self.hooks += [before, after]
+        return self
+
+    def __exit__(self, *error):
+        for hook in self.hooks:
+            hook.remove()
+
+    @contextmanager
+    def explained(self, method, given):
+        """Run a method from here on, and say in which layer it failed if it does."""
+        self.method, self.given = method, tuple(given.shape)
+        self.steps, self.open = [], []
+        try:
+            yield
+        except RuntimeError as error:
+            where = f" in {self.open[-1]}" if self.open else ""
+            raise ValueError(
+                f"{method} failed{where}: {error}. {self} Make the layers fit together."
+            ) from error
+
+    def _before(self, label, layer, inputs):
+        shapes = ", ".join(str(tuple(x.shape)) for x in inputs if hasattr(x, "shape"))
+        self.open.append(f"{label}, which got the shape {shapes}")
+
+    def _after(self, layer, inputs, output):
+        label = self.open.pop().split(",")[0].split(" = ")[0]
+        shape = getattr(output, "shape", None)
+        gave = type(output).__name__ if shape is None else tuple(shape)
+        self.steps.append(f"{label} gave {gave}")
+
+    def __str__(self):
+        way = "".join(f"; {step}" for step in self.steps)
+        return f"Shapes on the way: {self.method} got {self.given}{way}."
+
+
+def _check_result(result, expected, method, meaning, shapes):
     if not isinstance(result, torch.Tensor):
         raise TypeError(
             f"{method} returned a {type(result).__name__}; it must return a tensor of "
@@ -415,7 +473,7 @@ def _check_result(result, expected, method, meaning):
     if tuple(result.shape) != expected:
         raise ValueError(
             f"{method} turned 2 rows into the shape {tuple(result.shape)}; it must be "
-            f"(2, {meaning}) = {expected}."
+            f"(2, {meaning}) = {expected}. {shapes}"
         )
 
 
@@ -431,6 +489,30 @@ def explained_batch_norm(n_samples, batch_size):
             "The batch normalisation in network needs two rows or more in a batch, but "
             f"n_samples={n_samples} and batch_size={batch_size}. Pass more rows, a "
             "larger batch_size, or a network without it."
+        ) from error
+
+
+def check_compile(backend):
+    """Raise if torch.compile does not know the backend."""
+    known = torch.compiler.list_backends(exclude_tags=())
+    if isinstance(backend, str) and backend not in known:
+        raise ValueError(
+            f"compile={backend!r} is no backend of torch.compile. Known here: "
+            f"{', '.join(known)}; True is 'inductor', False compiles nothing."
+        )
+
+
+@contextmanager
+def explained_compile(backend):
+    """Say which parameter it was if torch.compile fails."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise RuntimeError(
+            f"compile={backend!r} failed: {error}\nIs there a C++ compiler? Set "
+            "compile=False, or another backend (torch.compiler.list_backends())."
         ) from error
 
 

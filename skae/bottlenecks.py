@@ -40,6 +40,9 @@ class Bottleneck(LearningPart):
         Whether training makes codes look like draws from a standard normal
         distribution.
 
+    effort : int
+        How many times as many epochs ``max_epochs="auto"`` takes.
+
     settling : float
         Share of the epochs, in [0, 1], in which cost or code still change by plan. A
         training loss that rises meanwhile does not end the training.
@@ -51,6 +54,7 @@ class Bottleneck(LearningPart):
     keeps_pca = True
     is_ordered = False
     has_prior = False
+    effort = 1
     settling = 0.0
     progress = 1.0
 
@@ -352,7 +356,8 @@ class OrderedBottleneck(Bottleneck):
 
     In training each row keeps its first components only, their number drawn at random
     from 1 to n_components, the others are zero. So every first part of the code is a
-    code, and `inverse_transform` takes codes with fewer columns.
+    code, and `inverse_transform` takes codes with fewer columns. They have to learn as
+    many codes as there are components, so ``max_epochs="auto"`` is four times as long.
 
     References
     ----------
@@ -360,6 +365,7 @@ class OrderedBottleneck(Bottleneck):
     """
 
     is_ordered = True
+    effort = 4
 
     def sample(self, h):
         numbers = torch.arange(h.shape[1], device=h.device)

@@ -45,11 +45,15 @@ class Loss(LearningPart):
 
     target_range : tuple of float
         Smallest and largest value of X that the loss can compare with.
+
+    most_learning_rate : float
+        The largest one that ``learning_rate="auto"`` takes.
     """
 
     standardized = True
     degree = 0
     target_range = (-math.inf, math.inf)
+    most_learning_rate = math.inf
 
     def build(self, mean):
         """Get ready for a training; `mean` is the ndarray of the features' means."""
@@ -187,6 +191,7 @@ class CountLoss(Loss):
 
     standardized = False
     target_range = (0.0, math.inf)
+    most_learning_rate = 3e-3
     SMALLEST = 1e-3  # share of the mean below which the link is cut off
 
     def __init__(self):
@@ -234,8 +239,8 @@ class NegativeBinomial(CountLoss):
 
     Attributes
     ----------
-    log_dispersion : nn.Parameter of shape (n_features,)
-        log(theta), in training.
+    log_dispersion : Tensor of shape (n_features,)
+        log(theta).
 
     References
     ----------
@@ -243,9 +248,15 @@ class NegativeBinomial(CountLoss):
     autoencoder", Nature Communications 10.
     """
 
+    PACE = 3.0  # how much faster than the network log(theta), which starts at 0, learns
+
     def build(self, mean):
         super().build(mean)
-        self.log_dispersion = nn.Parameter(torch.zeros(len(mean)))
+        self.slow_log_dispersion = nn.Parameter(torch.zeros(len(mean)))
+
+    @property
+    def log_dispersion(self):
+        return self.PACE * self.slow_log_dispersion
 
     def __call__(self, output, X):
         log_theta = self.log_dispersion.to(output).clamp(-10, 10)

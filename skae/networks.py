@@ -4,7 +4,8 @@ A network is an `nn.Module` built as ``Network(n_features, n_components, **optio
 with two methods, ``encode(X)`` -> code and ``decode(code)`` -> output. To add one,
 write the class and put an entry in `NETWORKS`. Where a bottleneck wants more numbers
 from the encoder than the code has, there is an option `n_encoded` that says how many;
-where the target has another width than X, an option `n_outputs`.
+where the target has another width than X, an option `n_outputs`; where it has images of
+another shape, `ConvAutoencoder` takes that.
 """
 
 import math
@@ -17,6 +18,7 @@ __all__ = [
     "ACTIVATIONS",
     "NETWORKS",
     "ConvAutoencoder",
+    "EncoderDecoder",
     "MLPAutoencoder",
     "auto_channels",
     "auto_hidden_layer_sizes",
@@ -94,6 +96,30 @@ class MLPAutoencoder(nn.Module):
             nn.init.zeros_(layers[-1].bias)
 
 
+class EncoderDecoder(nn.Module):
+    """An encoder and a decoder that were written apart, as one network.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Called with rows, returns codes.
+
+    decoder : nn.Module
+        Called with codes, returns outputs.
+    """
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def encode(self, X):
+        return self.encoder(X)
+
+    def decode(self, code):
+        return self.decoder(code)
+
+
 class ConvAutoencoder(nn.Module):
     """Convolutional encoder, and a decoder that mirrors it, for images and signals.
 
@@ -133,6 +159,21 @@ class ConvAutoencoder(nn.Module):
     n_encoded : int, default=None
         Width of what `encode` returns; None is that of the code.
 
+    n_outputs : int, default=None
+        Width of what `decode` returns; None is that of the input. Where `out_size` is
+        None too, another width is that of a table, which the fully connected layers
+        give alone.
+
+    out_size : tuple of int, default=None
+        Height and width of the images that `decode` returns; None is as for the input.
+
+    out_n_channels : int, default=None
+        Their channels; None is as for the input.
+
+    out_channels_last : bool, default=None
+        Whether they list the channels of a pixel side by side; None is as for the
+        input.
+
     References
     ----------
     Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
@@ -150,31 +191,42 @@ class ConvAutoencoder(nn.Module):
         n_channels=1,
         channels_last=False,
         n_encoded=None,
+        n_outputs=None,
+        out_size=None,
+        out_n_channels=None,
+        out_channels_last=None,
     ):
         super().__init__()
         size = (1, n_features) if size is None else tuple(size)
         self.shape = (n_channels, *size)
-        self.channels_last = channels_last
-        channels = [n_channels, *hidden_layer_sizes]
-        strides = _strides(size, len(hidden_layer_sizes))
-        sizes = _sizes(size, strides)
-        stages = list(zip(pairwise(channels), pairwise(sizes), strides, strict=True))
+        self.channels_last = self.out_channels_last = channels_last
+        if out_channels_last is not None:
+            self.out_channels_last = out_channels_last
+        self.gives_images = out_size is not None or n_outputs in (None, n_features)
         act = ACTIVATIONS[activation]
+        stages, last_map, dense = _pyramid(
+            size, n_channels, hidden_layer_sizes, n_components
+        )
         down, up = [], []
         for (n_in, n_out), (before, _), stride in stages:
             down += [_conv(n_in, n_out, before, stride, generator), act()]
-        for (n_in, n_out), (before, after), stride in reversed(stages):
-            up += [act(), SubPixelConv(n_out, n_in, after, before, stride, generator)]
-        n_flat = channels[-1] * math.prod(sizes[-1])
-        dense = _dense_widths(n_flat, n_components) if hidden_layer_sizes else []
-        widths = [n_flat, *dense]
-        inward = _layers([*widths, n_encoded or n_components], activation, generator)
+        inward = [math.prod(last_map), *dense, n_encoded or n_components]
+        if out_size is not None:
+            n_channels = out_n_channels or n_channels
+            stages, last_map, dense = _pyramid(
+                tuple(out_size), n_channels, hidden_layer_sizes, n_components
+            )
+        outward = [n_components, *dense[::-1], math.prod(last_map)]
+        if self.gives_images:
+            up.append(nn.Unflatten(1, last_map))
+            for (n_in, n_out), (before, after), stride in reversed(stages):
+                conv = SubPixelConv(n_out, n_in, after, before, stride, generator)
+                up += [act(), conv]
+        else:
+            outward[-1] = n_outputs
+        inward = _layers(inward, activation, generator)
         self.encoder = nn.Sequential(*down, nn.Flatten(), *inward)
-        self.decoder = nn.Sequential(
-            *_layers([n_components, *widths[::-1]], activation, generator),
-            nn.Unflatten(1, (channels[-1], *sizes[-1])),
-            *up,
-        )
+        self.decoder = nn.Sequential(*_layers(outward, activation, generator), *up)
         self.to(memory_format=torch.channels_last)
 
     def encode(self, X):
@@ -189,10 +241,10 @@ class ConvAutoencoder(nn.Module):
         return X.contiguous(memory_format=torch.channels_last)
 
     def decode(self, code):
-        images = self.decoder(code)
-        if self.channels_last:
-            images = images.permute(0, 2, 3, 1)
-        return images.flatten(1)
+        output = self.decoder(code)
+        if self.gives_images and self.out_channels_last:
+            output = output.permute(0, 2, 3, 1)
+        return output.flatten(1)
 
     def zero_last_layers(self):
         """Make code and output zero until training moves them."""
@@ -250,6 +302,28 @@ class SubPixelConv(nn.Module):
         X = X.reshape(n, n_out, down, across, height, width).permute(0, 1, 4, 2, 5, 3)
         X = X.reshape(n, n_out, height * down, width * across)
         return X[:, :, : self.out_size[0], : self.out_size[1]]
+
+
+def _pyramid(size, n_channels, hidden_layer_sizes, n_components):
+    """Return the stages from an image to its last map, and what follows.
+
+    Returns
+    -------
+    stages : list of ((n_in, n_out), (size before, size after), stride)
+
+    last_map : tuple of int
+        Channels, height and width after the last stage.
+
+    dense : list of int
+        Widths of the fully connected layers between that and the code.
+    """
+    channels = [n_channels, *hidden_layer_sizes]
+    strides = _strides(size, len(hidden_layer_sizes))
+    sizes = _sizes(size, strides)
+    stages = list(zip(pairwise(channels), pairwise(sizes), strides, strict=True))
+    last_map = (channels[-1], *sizes[-1])
+    dense = _dense_widths(math.prod(last_map), n_components) if stages else []
+    return stages, last_map, dense
 
 
 def _dense_widths(n_flat, n_components):

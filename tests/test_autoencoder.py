@@ -547,6 +547,7 @@ OTHER_PARAMETERS = {
     "validation_fraction": 0.3,
     "n_iter_no_change": 3,
     "precision": "float32",
+    "compile": "eager",
     "device": "auto",
     "n_jobs": 1,
     "warm_start": True,

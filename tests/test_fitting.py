@@ -478,3 +478,29 @@ def test_nothing_is_trained_where_pca_loses_nothing(caplog):
     assert "loses nothing" in caplog.text
     assert (estimator.proven_, estimator.n_epochs_) == (False, 0)
     np.testing.assert_allclose(estimator.reconstruct(X), X, atol=1e-12)
+
+
+def test_auto_learning_rate_is_smaller_for_counts():
+    counts = np.random.default_rng(0).poisson(3.0, size=(200, 5))
+    for loss, rate in [("poisson", 3e-3), ("squared_error", 1e-2)]:
+        fitted = AutoencoderTransformer(2, loss=loss, max_epochs=2, random_state=0)
+        assert fitted.fit(counts).net_.lr == rate
+
+
+def test_ordered_code_is_trained_four_times_as_long():
+    settings = {"network": "mlp", "random_state": 0, "tol": 0}
+    X = noise(400, 30)
+    epochs = [
+        AutoencoderTransformer(4, bottleneck=name, **settings).fit(X).n_epochs_
+        for name in (None, "ordered")
+    ]
+    assert epochs[1] == 4 * epochs[0]
+
+
+def test_start_that_no_epoch_improves_is_said():
+    counts = np.random.default_rng(0).poisson(3.0, size=(300, 5))
+    estimator = AutoencoderTransformer(2, loss="poisson", random_state=0)
+    estimator.set_params(learning_rate=0.3, max_epochs=2, hidden_layer_sizes=(200,))
+    with pytest.warns(ConvergenceWarning, match="No epoch .* learning_rate .now 0.3"):
+        estimator.fit(counts)
+    assert estimator.best_epoch_ == 0

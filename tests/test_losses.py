@@ -126,7 +126,7 @@ def test_poisson_is_minus_the_log_likelihood_of_scipy(size):
 def test_negative_binomial_is_minus_the_log_likelihood_of_scipy(theta):
     loss = built(NegativeBinomial)
     with torch.no_grad():
-        loss.log_dispersion += np.log(theta)
+        loss.slow_log_dispersion += np.log(theta) / loss.PACE
     theta = loss.log_dispersion.detach().double().exp().numpy()  # as float32 holds it
     mean = expected_counts(loss, OUTPUT)
     expected = -nbinom.logpmf(COUNTS, theta, theta / (theta + mean)).mean(axis=1)
@@ -136,7 +136,7 @@ def test_negative_binomial_is_minus_the_log_likelihood_of_scipy(theta):
 def test_negative_binomial_of_large_theta_is_poisson():
     loss = built(NegativeBinomial, np.ones(4))
     with torch.no_grad():
-        loss.log_dispersion += 10
+        loss.slow_log_dispersion += 10 / loss.PACE
     X = np.minimum(COUNTS, 5)
     expected = value(built(Poisson, np.ones(4)), OUTPUT / 3, X)
     assert_allclose(value(loss, OUTPUT / 3, X), expected, rtol=1e-2)

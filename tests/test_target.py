@@ -131,9 +131,42 @@ def test_convolutions_sharpen_images():
     assert fitted.score(coarse, X_target=IMAGES) > 0.3
 
 
-def test_convolutions_keep_the_size():
-    with pytest.raises(ValueError, match=r"\(8, 8\).*\(4, 4\).*network='mlp'"):
-        estimator(network="auto").fit(COARSE, X_target=IMAGES)
+COLOURED = np.stack([IMAGES, 255 - IMAGES, IMAGES // 2])  # channels, then images
+
+
+@pytest.mark.parametrize(
+    "target",
+    [IMAGES, COARSE, COLOURED.transpose(1, 0, 2, 3), COLOURED.transpose(1, 2, 3, 0)],
+    ids=["larger", "as large", "channels first", "channels last"],
+)
+def test_convolutions_give_images_of_another_shape(target):
+    fitted = estimator(network="conv", max_epochs=8).fit(COARSE, X_target=target)
+    assert fitted.proven_
+    rebuilt = fitted.reconstruct(COARSE)
+    assert rebuilt.shape == target.shape
+    assert rebuilt.dtype == np.uint8
+    assert fitted.score(COARSE, X_target=target) > 0.4
+    small = fitted.reconstruct(COARSE[:3])
+    assert_array_equal(small, rebuilt[:3])
+
+
+def test_convolutions_put_each_channel_in_its_place():
+    target = COLOURED.transpose(1, 2, 3, 0)
+    fitted = estimator(network="conv", init="random").fit(COARSE, X_target=target)
+    wanted = target.reshape(-1, 3).mean(0)
+    assert_allclose(fitted.reconstruct(COARSE).reshape(-1, 3).mean(0), wanted, rtol=0.1)
+    centred = target - target.mean(0)
+    rebuilt = fitted.reconstruct(COARSE, as_float=True) * 255 - target.mean(0)
+    for channel in range(3):
+        a, b = centred[..., channel].ravel(), rebuilt[..., channel].ravel()
+        assert np.corrcoef(a, b)[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_convolutions_give_a_table(init):
+    fitted = estimator(network="conv", init=init).fit(IMAGES, X_target=OTHER)
+    assert fitted.reconstruct(IMAGES).shape == OTHER.shape
+    assert fitted.score(IMAGES, X_target=OTHER) > 0.6
 
 
 def test_flat_target_of_images_may_be_as_wide():

@@ -536,6 +536,7 @@ BAD_PARAMETERS = {
     "validation_fraction": [0, 1, 1.5, -0.1],
     "n_iter_no_change": [0, 1.5],
     "precision": ["double", "float16", None],
+    "compile": [1, None, 0.5],
     "device": [0, None],
     "n_jobs": [0, -2, 1.5],
     "warm_start": ["yes", 1],
