@@ -114,8 +114,8 @@ def read_image_form(X, image_shape=None, channel_order="auto"):
     image_shape = tuple(int(side) for side in image_shape)
     if len(image_shape) > 3:
         raise ValueError(
-            f"X has images of shape {image_shape}; an image has two numbers, or three "
-            "with an axis of channels. Volumes and videos are not supported: reshape X "
+            f"There are images of shape {image_shape}; an image has two numbers, or "
+            "three with an axis of channels. Volumes and videos are not supported: reshape X "
             "to rows of features, or merge axes."
         )
     if row_shape != image_shape and row_shape != (math.prod(image_shape),):
