@@ -115,8 +115,8 @@ def read_image_form(X, image_shape=None, channel_order="auto"):
     if len(image_shape) > 3:
         raise ValueError(
             f"There are images of shape {image_shape}; an image has two numbers, or "
-            "three with an axis of channels. Volumes and videos are not supported: reshape X "
-            "to rows of features, or merge axes."
+            "three with an axis of channels. Volumes and videos are not supported: "
+            "reshape X to rows of features, or merge axes."
         )
     if row_shape != image_shape and row_shape != (math.prod(image_shape),):
         raise ValueError(
