@@ -354,8 +354,8 @@ class VectorQuantizedBottleneck(Bottleneck):
 class OrderedBottleneck(Bottleneck):
     """Components sorted by importance, as in PCA: nested dropout.
 
-    In training each row keeps its first components only, their number drawn at random
-    from 1 to n_components, the others are zero. So every first part of the code is a
+    In training half of the rows keep all components, each other row its first ones only,
+    their number drawn at random from 1 to n_components; the rest is zero. So every first part of the code is a
     code, and `inverse_transform` takes codes with fewer columns. They have to learn as
     many codes as there are components, so ``max_epochs="auto"`` is four times as long.
 
@@ -366,11 +366,13 @@ class OrderedBottleneck(Bottleneck):
 
     is_ordered = True
     effort = 4
+    WHOLE = 0.5  # share of the rows that keep all; with fewer the whole code suffers
 
     def sample(self, h):
         numbers = torch.arange(h.shape[1], device=h.device)
-        n_kept = torch.randint(h.shape[1], (len(h), 1), device=h.device)
-        return torch.where(numbers <= n_kept, h, 0.0), None
+        last = torch.randint(h.shape[1], (len(h), 1), device=h.device)
+        is_whole = torch.rand(len(h), 1, device=h.device) < self.WHOLE
+        return torch.where((numbers <= last) | is_whole, h, 0.0), None
 
 
 BOTTLENECKS = {
