@@ -354,10 +354,11 @@ class VectorQuantizedBottleneck(Bottleneck):
 class OrderedBottleneck(Bottleneck):
     """Components sorted by importance, as in PCA: nested dropout.
 
-    In training half of the rows keep all components, each other row its first ones only,
-    their number drawn at random from 1 to n_components; the rest is zero. So every first part of the code is a
-    code, and `inverse_transform` takes codes with fewer columns. They have to learn as
-    many codes as there are components, so ``max_epochs="auto"`` is four times as long.
+    In training half of the rows keep all components, each other row its first ones
+    only, their number drawn at random from 1 to n_components; the rest is zero. So
+    every first part of the code is a code, and `inverse_transform` takes codes with
+    fewer columns. They have to learn as many codes as there are components, so
+    ``max_epochs="auto"`` is four times as long.
 
     References
     ----------
