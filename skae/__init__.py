@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from skae._autoencoder import AutoencoderTransformer
+from skae._files import ModelFileError, dump, load
 
 __version__ = version("skae")
-__all__ = ["AutoencoderTransformer", "__version__"]
+__all__ = ["AutoencoderTransformer", "ModelFileError", "__version__", "dump", "load"]

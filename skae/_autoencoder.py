@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import json
 import math
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -36,6 +37,7 @@ from skae._runtime import (
     inference_modes,
     torch_threads,
 )
+from skae._state import LEARNT, describe, restore
 from skae._training import Rows
 from skae._validation import (
     CallbackSupportMixin,
@@ -1010,6 +1012,7 @@ class AutoencoderTransformer(
     def _publish(self, fitting):
         """Take over what a fit has found; raise if Ctrl-C ended it."""
         vars(self).update(fitting.fitted_attributes())
+        self._seen = (len(fitting.data), *fitting.data.limits())
         if fitting.interrupted:
             raise KeyboardInterrupt
         return self
@@ -1110,6 +1113,30 @@ class AutoencoderTransformer(
         weight = next(self.net_.module_.parameters())
         return [torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers]
 
+    # Pickles hold numbers and arrays instead of objects of torch and skorch: small,
+    # readable by other versions, and without code of skorch's that runs on loading.
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "net_" not in state:
+            return state
+        facts, arrays = describe(self)
+        for name in LEARNT:
+            del state[name]
+        arrays = {name: _as_array(x) for name, x in arrays.items()}
+        return {**state, "_learnt": (json.dumps(facts), arrays)}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        learnt = state.pop("_learnt", None)
+        super().__setstate__(state)
+        if learnt is not None:
+            facts, arrays = learnt
+            tensors = {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}
+            solver = solver_class_and_options(self.solver)[0]
+            learnt = restore(json.loads(facts), tensors, self._structure, solver)
+            vars(self).update(learnt)
+
     # What scikit-learn asks
 
     @property
@@ -1140,6 +1167,12 @@ def _draw(density, n_samples, random_state):
     code = density.sample(n_samples)
     code = code[0] if isinstance(code, tuple) else code
     return code[random_state.permutation(n_samples)]  # a mixture sorts them
+
+
+def _as_array(x):
+    """Return a tensor or array as a contiguous array."""
+    x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+    return np.ascontiguousarray(x).reshape(x.shape)
 
 
 def _output(module, x):

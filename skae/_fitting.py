@@ -152,6 +152,7 @@ class Fitting:
 
     n_components = None
     n_kept = None
+    recipe = None
     explained_variance_ratio = None
     density = None
     proven = None
@@ -226,38 +227,19 @@ class Fitting:
 
     def fitted_attributes(self):
         """Return what the estimator learns from this fit."""
-        losses = self.net.history
         continues = self.is_partial or self.estimator.warm_start
         return {
+            **described(self.net, self.start, self.form, self.n_kept),
             "_streams": self.streams if continues else None,
-            "_form": self.form,
             "_target_form": self.target_form,
-            "image_shape_": self.form and self.form.image_shape,
-            "channel_order_": self.form and self.form.channel_order,
             "_structure": {name: self._as_it_was(name) for name in SHAPING},
-            "net_": self.net,
             "_dtype": self.data.output.result_dtype(),
-            "n_components_": self.n_kept or self.n_components,
             "explained_variance_ratio_": self.explained_variance_ratio,
             "density_": self.density,
-            "mean_": self.start.mean,
-            "scale_": self.start.scale,
-            "components_": self.start.components[: self.n_kept],
-            "explained_variance_": np.square(
-                self.start.spread[: self.n_kept] * self.start.scale
-            ),
-            "_start": self.start,
             "batch_size_": self.plan.batch_size,
-            "precision_": self.net.precision_,
-            "device_": str(self.net.device),
             "proven_": self.proven,
             "pca_loss_": self.pca_loss,
-            "n_epochs_": len(losses),
             "best_epoch_": self.best_epoch,
-            "loss_curve_": [float(epoch["train_loss"]) for epoch in losses],
-            "validation_loss_curve_": [
-                float(epoch["valid_loss"]) for epoch in losses if "valid_loss" in epoch
-            ],
         }
 
     def _as_it_was(self, name):
@@ -267,7 +249,8 @@ class Fitting:
 
     def _present_attributes(self):
         """Return what the estimator would have learnt if training stopped now."""
-        return {**self.fitted_attributes(), "net_": self.net.snapshot()}
+        attributes = self.fitted_attributes()
+        return {**attributes, "net_": self.net.snapshot()}
 
     def _hold_out(self):
         """Split the rows into those to learn from and those to judge by, or None."""
@@ -296,6 +279,7 @@ class Fitting:
                 self.net = copy.deepcopy(net)
                 network = self.net.module_
                 network.n_kept = None
+                self.recipe = network.recipe
                 self.n_components = len(self.start.components)
                 self.loss, self.bottleneck = network.loss, network.bottleneck
             self.plan = self._plan(network, len(train), max_epochs)
@@ -331,38 +315,26 @@ class Fitting:
         if n_outputs != n_features:
             extra["n_outputs"] = n_outputs
         if network is not None:
-            return NETWORKS[network](
-                n_features,
-                n_components,
-                activation=estimator.activation,
-                generator=self.streams.init,
+            extra = {
+                "activation": estimator.activation,
                 **self._sizes(network),
                 **extra,
-            )
+            }
+        self.recipe = {
+            "network": network,
+            "arguments": {
+                "n_features": n_features,
+                "n_components": n_components,
+                **extra,
+            },
+        }
+        if network is not None:
+            return build_network(network, self.recipe["arguments"], self.streams.init)
         with self.streams.lent():
-            network = self._network_of_user(extra)
+            network = build_network(estimator.network, self.recipe["arguments"])
         sizes = (n_features, n_components, n_encoded, n_outputs)
         check.check_built_network(network, *sizes)
         return network
-
-    def _network_of_user(self, extra):
-        """Return a new network from a class, a function or a pair of them."""
-        network = self.estimator.network
-        if not isinstance(network, (tuple, list)):
-            return self._built(network, extra, ("encode", "decode"))
-        halves = []
-        for half, width in zip(network, ("n_encoded", "n_outputs"), strict=True):
-            own = {width: extra[width]} if width in extra else {}
-            halves.append(self._built(half, own, ()))
-        return EncoderDecoder(*halves)
-
-    def _built(self, network, extra, methods):
-        """Return what a class or function of the user's makes of the sizes."""
-        check.check_takes(network, extra)
-        sizes = {"n_features": self.data.n_features, "n_components": self.n_components}
-        built = network(**sizes, **extra)
-        check.check_is_module(built, methods)
-        return built
 
     def _network_name(self):
         """Return the name of one of our networks, or None for one of the user's."""
@@ -443,23 +415,17 @@ class Fitting:
         n_outputs = len(self.start.output.mean)
         lost = n_outputs * self.start.share_lost() / max(n_outputs - n_components, 1)
         nat = self.loss.nat(max(float(lost), self.start.rounding))
+        self.recipe["nat"] = nat / n_outputs
         with self.streams.lent():
-            self.bottleneck.build(n_components, nat / n_outputs)
-        if estimator.init == "pca":
-            module = PCAStart(network, self.start, self.loss, self.bottleneck)
-        else:
-            module = Codec(network, n_components, self.loss, self.bottleneck)
-        dtype = torch.float64 if plan.precision == "float64" else torch.float32
-        self.net = AutoencoderNet(
-            module.to(dtype).eval(),
-            criterion=self.loss,
-            device=plan.device,
-            train_split=None,
-            verbose=0,
+            self.bottleneck.build(n_components, self.recipe["nat"])
+        module = build_codec(
+            estimator.init, network, self.start, self.loss, self.bottleneck
         )
+        module.recipe = self.recipe
+        dtype = torch.float64 if plan.precision == "float64" else torch.float32
+        self.net = build_net(module.to(dtype).eval(), plan.device, plan.precision)
         is_ours = isinstance(estimator.network, str)
         self.net.lends_stream_ = not is_ours or self._has_costs()
-        self.net.precision_ = plan.precision
         self.net.initialize()
 
     def _prepare_corruption(self, rows):
@@ -718,6 +684,79 @@ class Fitting:
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+
+def described(net, start, form, n_kept):
+    """Return the fitted attributes that follow from the net and its start."""
+    losses = net.history
+    return {
+        "net_": net,
+        "_start": start,
+        "_form": form,
+        "image_shape_": form and form.image_shape,
+        "channel_order_": form and form.channel_order,
+        "n_components_": n_kept or len(start.components),
+        "mean_": start.mean,
+        "scale_": start.scale,
+        "components_": start.components[:n_kept],
+        "explained_variance_": np.square(start.spread[:n_kept] * start.scale),
+        "precision_": net.precision_,
+        "device_": str(net.device),
+        "n_epochs_": len(losses),
+        "loss_curve_": [float(epoch["train_loss"]) for epoch in losses],
+        "validation_loss_curve_": [
+            float(epoch["valid_loss"]) for epoch in losses if "valid_loss" in epoch
+        ],
+    }
+
+
+def build_network(network, arguments, generator=None):
+    """Return a new network.
+
+    Parameters
+    ----------
+    network : str, callable or pair of callables
+        A name, or what the user gave.
+
+    arguments : dict
+        n_features, n_components and what else the network takes.
+
+    generator : torch.Generator, default=None
+        For the initial weights of one of ours; None is torch's global one.
+    """
+    if isinstance(network, str):
+        return NETWORKS[network](**arguments, generator=generator)
+    if not isinstance(network, (tuple, list)):
+        return _built(network, arguments, ("encode", "decode"))
+    halves = []
+    for half, other_width in zip(network, ("n_outputs", "n_encoded"), strict=True):
+        own = {key: size for key, size in arguments.items() if key != other_width}
+        halves.append(_built(half, own, ()))
+    return EncoderDecoder(*halves)
+
+
+def _built(network, arguments, methods):
+    """Return what a class or function of the user's makes of the sizes."""
+    check.check_takes(network, arguments)
+    network = network(**arguments)
+    check.check_is_module(network, methods)
+    return network
+
+
+def build_codec(init, network, start, loss, bottleneck):
+    """Return all that is learnt, as it is before training."""
+    if init == "pca":
+        return PCAStart(network, start, loss, bottleneck)
+    return Codec(network, len(start.components), loss, bottleneck)
+
+
+def build_net(module, device, precision):
+    """Return a skorch net of a `Codec`, which has to be initialised."""
+    net = AutoencoderNet(
+        module, criterion=module.loss, device=device, train_split=None, verbose=0
+    )
+    net.precision_ = precision
+    return net
 
 
 def _image_arguments(form, prefix=""):

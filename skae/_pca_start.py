@@ -261,9 +261,14 @@ class Codec(nn.Module):
 
     n_kept : int or None
         How many components the user gets; None is all.
+
+    recipe : dict
+        What it takes to build the like: "network" (its name, or None for one of the
+        user's), its "arguments", and "nat" (see `Bottleneck.build`).
     """
 
     n_kept = None
+    recipe = None
 
     def __init__(self, network, n_components, loss, bottleneck):
         super().__init__()

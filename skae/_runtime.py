@@ -77,6 +77,33 @@ class RandomStreams:
         finally:
             self._lent_states = states
 
+    def get_state(self):
+        """Return numbers ("facts", fit for JSON) and tensors that say it all."""
+        tensors = {
+            "init": self.init.get_state(),
+            "corruption": self.corruption.get_state(),
+        }
+        if self._lent_states is not None:
+            tensors["lent"] = self._lent_states[0]
+        seeds = {"split": self.split_seed, "lent": self._lent_seed}
+        return {
+            "facts": {"order": self.order.bit_generator.state, "seeds": seeds},
+            "tensors": tensors,
+        }
+
+    def set_state(self, state):
+        """Take over what `get_state` returned; a GPU's stream starts anew."""
+        facts, tensors = state["facts"], state["tensors"]
+        self.order.bit_generator.state = facts["order"]
+        self.split_seed, self._lent_seed = (
+            facts["seeds"]["split"],
+            facts["seeds"]["lent"],
+        )
+        self.init.set_state(tensors["init"])
+        self.corruption.set_state(tensors["corruption"])
+        if "lent" in tensors:
+            self._lent_states = tensors["lent"], None
+
 
 def _as_seed(sequence):
     return int(sequence.generate_state(1, np.uint64)[0] >> 1)

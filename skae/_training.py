@@ -172,6 +172,14 @@ class Rows(torch.utils.data.Dataset):
         is_single = self.X.dtype.type is np.float32 or self.full_range is not None
         return "float32" if is_single else "float64"
 
+    def limits(self):
+        """Return the smallest and the largest value of X."""
+        values = self.X.data if sp.issparse(self.X) else self.X
+        found = [float(values.min()), float(values.max())] if values.size else []
+        if sp.issparse(self.X) and values.size < math.prod(self.X.shape):
+            found.append(0.0)
+        return min(found), max(found)
+
     def weights(self):
         """Return the weights of these rows, or None."""
         if self.sample_weight is None or self.index is None:
@@ -390,6 +398,7 @@ class AutoencoderNet(NeuralNet):
         if kind == self._kind_of_optimizer():
             groups = self.optimizer_.state_dict()["param_groups"]
             self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
+            _lay_out_alike(self.optimizer_)
         self.scheduler_ = self.schedule_ and self.schedule_(self.optimizer_)
 
     def _kind_of_optimizer(self):
@@ -551,6 +560,14 @@ class AutoencoderNet(NeuralNet):
         net = memo[id(self)] = object.__new__(type(self))
         net.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return net
+
+
+def _lay_out_alike(optimizer):
+    """Lay out in memory what an optimizer remembers as its weights: steps need it."""
+    for weight, entry in optimizer.state.items():
+        for name, value in entry.items():
+            if isinstance(value, torch.Tensor) and value.shape == weight.shape:
+                entry[name] = torch.empty_like(weight).copy_(value)
 
 
 def _parts_of(module):

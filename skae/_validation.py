@@ -350,7 +350,7 @@ def check_network(network):
             )
 
 
-def check_takes(network, widths):
+def check_takes(network, arguments):
     """Raise if a network of the user's cannot have the widths that are needed."""
     parameters = inspect.signature(network).parameters.values()
     if any(one.kind is one.VAR_KEYWORD for one in parameters):
@@ -359,12 +359,12 @@ def check_takes(network, widths):
         "n_encoded": "the bottleneck needs so many numbers from encode for each row",
         "n_outputs": "X_target has so many features, which decode is to return",
     }
-    for width, value in widths.items():
-        if width not in {one.name for one in parameters}:
+    for width, reason in reasons.items():
+        if width in arguments and width not in {one.name for one in parameters}:
             name = getattr(network, "__name__", repr(network))
             raise TypeError(
-                f"network {name} must have a parameter {width}, here {value}: "
-                f"{reasons[width]}."
+                f"network {name} must have a parameter {width}, here "
+                f"{arguments[width]}: {reason}."
             )
 
 

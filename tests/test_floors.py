@@ -22,7 +22,9 @@ FLOORS = [
         "_mlp_step",
     ],
     ["_fitting"],
+    ["_state"],
     ["_autoencoder"],
+    ["_files"],
     ["__init__"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
