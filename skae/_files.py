@@ -115,12 +115,14 @@ def dump(estimator, path, *, keep_optimizer=False):
 
     Examples
     --------
+    >>> import tempfile
     >>> import numpy as np
     >>> from skae import AutoencoderTransformer, dump, load
     >>> X = np.random.default_rng(0).normal(size=(50, 4))
     >>> fitted = AutoencoderTransformer(2, random_state=0).fit(X)
-    >>> dump(fitted, "model.safetensors")
-    >>> np.array_equal(load("model.safetensors").transform(X), fitted.transform(X))
+    >>> path = tempfile.mkdtemp() + "/model.safetensors"
+    >>> dump(fitted, path)
+    >>> np.array_equal(load(path).transform(X), fitted.transform(X))
     True
     """
     if type(estimator) is not AutoencoderTransformer:
@@ -190,13 +192,15 @@ def load(path, trusted=None):
     try:
         facts, tensors = _parse(data)
         estimator = _restore(facts, tensors, known)
+        differences = _differences(facts["versions"])
     except ModelFileError as error:
         raise ModelFileError(f"{path!r}: {error}") from error.__cause__
     except Exception as error:
         raise ModelFileError(
             f"{path!r} is no intact model file: {type(error).__name__}: {error}"
         ) from error
-    _warn_of_versions(facts["versions"])
+    if differences:
+        warnings.warn(ModelFileVersionWarning(differences), stacklevel=2)
     return estimator
 
 
@@ -369,7 +373,7 @@ def _parse(data):
         raise ModelFileError(
             "it is cut, or no model file: its header is not all there."
         )
-    header = json.loads(data[8 : 8 + length])
+    header = json.loads(data[8 : 8 + length].decode())
     metadata = header.get("__metadata__") or {}
     if "skae" not in metadata:
         raise ModelFileError("it was not written by skae.dump.")
@@ -402,6 +406,7 @@ def _restore(facts, tensors, trusted):
     if set(structure) != set(SHAPING):
         raise ModelFileError("it lacks a parameter that shapes the net.")
     estimator = AutoencoderTransformer(**parameters)
+    estimator._validate_params()
     solver = solver_class_and_options(estimator.solver)[0]
     arrays = {name: x.numpy() for name, x in tensors.items()}
     vars(estimator).update(
@@ -499,12 +504,11 @@ def _restored_density(encoded, arrays, decode):
     return density
 
 
-def _warn_of_versions(written):
+def _differences(written):
+    """Return the versions of libraries that matter: then and now, where they differ."""
     now = _versions()
-    differences = {
-        name: (written.get(name), now[name])
+    return {
+        name: (str(written[name]), now[name])
         for name in ("skae", "torch", "scikit-learn")
-        if written.get(name) != now[name]
+        if written[name] != now[name]
     }
-    if differences:
-        warnings.warn(ModelFileVersionWarning(differences), stacklevel=3)

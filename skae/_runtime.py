@@ -15,6 +15,7 @@ import torch
 THREADED_STEP = 5e8  # one step; below it a second thread costs more than it gains
 SMALL_FIT = 1e10  # a whole fit; about a second in double precision on one core
 AUTOCAST_STEP = 5e7  # one step; below it the casts to bfloat16 cost more than they gain
+MOST_THREADS = 256  # a million of them would end the process
 
 _forked = False
 _global_rng_lock = threading.RLock()
@@ -140,7 +141,7 @@ def choose_threads(n_jobs, step_work):
     None is torch's own setting.
     """
     if n_jobs is not None:
-        return None if n_jobs == -1 else n_jobs
+        return None if n_jobs == -1 else min(n_jobs, MOST_THREADS)
     if step_work < THREADED_STEP:
         return 1
     n_free = count_free_cores()

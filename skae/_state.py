@@ -233,6 +233,9 @@ def _restored_start(facts, arrays):
     _agree("start.components", components, (n_components, n_features))
     _agree("start.spread", spread, (n_components,))
     numbers = facts["start"]
+    scales = [numbers["scale"], facts["target_scale"] or 1.0]
+    if not all(0 < scale < np.inf for scale in scales):
+        raise StateError(f"the scales are {scales}; they must be positive.")
     return LinearStart(
         mean, numbers["scale"], components, spread, numbers["rounding"], target
     )
