@@ -186,6 +186,13 @@ class AutoencoderTransformer(
         take less than 1e10 operations; fewer where they make more than 20,000 steps.
         Four times as many with ``bottleneck="ordered"``.
 
+    max_time : float, default=None
+        Seconds that training may take, in (0, inf): it ends, with the best epoch so
+        far, before an epoch that would end later if it took as long as the last one.
+        One epoch is always trained. None is no limit. With a limit results depend on
+        the speed of the machine, and with "one_cycle" steps are still large when it
+        ends.
+
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is smaller than the best so far by
         more than `tol` times that.
@@ -415,6 +422,7 @@ class AutoencoderTransformer(
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
         ],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -457,6 +465,7 @@ class AutoencoderTransformer(
         schedule="one_cycle",
         batch_size="auto",
         max_epochs="auto",
+        max_time=None,
         tol=1e-4,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -488,6 +497,7 @@ class AutoencoderTransformer(
         self.schedule = schedule
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.max_time = max_time
         self.tol = tol
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -531,7 +541,8 @@ class AutoencoderTransformer(
         Raises
         ------
         ValueError
-            If X or a parameter cannot be used, or if training diverges.
+            If X or a parameter cannot be used, or if training diverges again after it
+            went back to the best epoch with a tenth of the learning rate.
 
         TypeError
             If `network` is an instance, or `solver` not an optimizer class.
@@ -942,6 +953,8 @@ class AutoencoderTransformer(
             data = data.copy(target=target)
         output = data.output
         name = "X" if target is None else "X_target"
+        check.check_magnitude(data.limits(), "X")
+        check.check_magnitude(output.limits(), name)
         check.check_target_range(output.X, loss, self.loss, output.full_range, name)
         check.check_corruption(corruption, form)
         report = None

@@ -1,13 +1,21 @@
 """What happens between two epochs: keep the best one, stop, report."""
 
+import time
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
+
+SLOWER = 0.1  # share of the learning rate that is left after training diverged once
 
 
 class BestEpoch(Callback):
     """Keep the weights of the best epoch, stop when none is better, restore them.
 
-    Without held-out rows the last finished epoch counts as the best one.
+    Without held-out rows the last finished epoch counts as the best one. Where the loss
+    is not finite training goes back to the best epoch, once, and goes on at a tenth of
+    the learning rate.
 
     Parameters
     ----------
@@ -39,6 +47,7 @@ class BestEpoch(Callback):
         self.best_epoch_ = 0
         self.n_epochs_before_ = len(net.history)
         self.n_epochs_waited_ = 0
+        self.has_diverged_ = False
         self.best_state_ = _cloned_state(net)
 
     def on_epoch_end(self, net, **kwargs):
@@ -46,11 +55,8 @@ class BestEpoch(Callback):
         net.n_epochs_finished_ = len(net.history)
         loss = epoch[self.monitor]
         if not np.isfinite([loss, epoch["train_loss"]]).all():
-            raise ValueError(
-                f"Training diverged: the loss became {loss} in epoch {epoch['epoch']}. "
-                f"Lower learning_rate (now {net.lr:g}), or scale X if a few of its "
-                "values are much larger than the rest."
-            )
+            self._go_back(net, loss)
+            return
         threshold = self.tol * abs(self.best_loss_) if self.best_epoch_ else 0.0
         improved = loss < self.best_loss_ - threshold
         self.n_epochs_waited_ = 0 if improved else self.n_epochs_waited_ + 1
@@ -67,9 +73,52 @@ class BestEpoch(Callback):
         if self.n_epochs_waited_ >= self.n_epochs_no_change:
             net.stops_ = True
 
+    def _go_back(self, net, loss):
+        """Take up the best epoch with smaller steps; raise if that was done before."""
+        what = f"Training diverged: the loss became {loss} in epoch {len(net.history)}"
+        is_last = len(net.history) - self.n_epochs_before_ >= net.max_epochs
+        if self.has_diverged_ or is_last:
+            raise ValueError(
+                f"{what}. Lower learning_rate (now {net.lr:g}), or scale X if a few of "
+                "its values are much larger than the rest."
+            )
+        self.has_diverged_ = True
+        net.module_.load_state_dict(self.best_state_)
+        net.slow_down(SLOWER)
+        warnings.warn(
+            f"{what}. It goes on from epoch {self.best_epoch_} with learning_rate "
+            f"{net.lr:g}. Set it so from the start, or scale X if a few of its values "
+            "are much larger than the rest.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
     def on_train_end(self, net, **kwargs):
         net.module_.load_state_dict(self.best_state_)
         self.best_state_ = None
+
+
+class TimeLimit(Callback):
+    """Stop training in time: after the epoch past which another one would be late.
+
+    Parameters
+    ----------
+    seconds : float
+        How long training may take. An epoch that has begun is finished if the one
+        before it was short enough; the first one always is.
+    """
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def on_train_begin(self, net, **kwargs):
+        self.began_ = self.epoch_began_ = time.perf_counter()
+
+    def on_epoch_end(self, net, **kwargs):
+        now = time.perf_counter()
+        last, self.epoch_began_ = now - self.epoch_began_, now
+        if now - self.began_ + last > self.seconds:
+            net.stops_ = True
 
 
 def _cloned_state(net):

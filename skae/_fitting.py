@@ -20,7 +20,7 @@ from skorch.callbacks import ParamMapper
 from torch.optim import AdamW
 
 from skae import _validation as check
-from skae._callbacks import BestEpoch, ProgressLine
+from skae._callbacks import BestEpoch, ProgressLine, TimeLimit
 from skae._mlp_step import MLPStep
 from skae._parts import Part
 from skae._pca_start import (
@@ -558,6 +558,8 @@ class Fitting:
     def _callbacks(self):
         """Return skorch callbacks: ours, the caller's, then copies of the user's."""
         callbacks = []
+        if self.estimator.max_time is not None:
+            callbacks.append(("time_limit", TimeLimit(self.estimator.max_time)))
         if self.report is not None:
             callbacks.append(("report", self.report))
         if self.estimator.verbose:

@@ -416,6 +416,18 @@ class AutoencoderNet(NeuralNet):
             self.module_.bottleneck.progress = n_done / self.max_epochs
         super().on_epoch_begin(net, **kwargs)
 
+    def slow_down(self, share):
+        """Go on with a share of the learning rate and an optimizer that has no memory.
+
+        The schedule keeps its shape.
+        """
+        self.lr *= share
+        self.optimizer_.state.clear()
+        for group in self.optimizer_.param_groups:
+            for name in ("lr", "initial_lr", "max_lr", "min_lr"):
+                if name in group:
+                    group[name] *= share
+
     def _forget_batches(self):
         """Drop skorch's record of each batch of the last epoch: they would pile up."""
         if self.history:

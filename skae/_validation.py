@@ -61,6 +61,7 @@ __all__ = [
     "check_is_no_class",
     "check_loss_result",
     "check_network",
+    "check_magnitude",
     "check_n_components",
     "check_n_samples",
     "check_pairs",
@@ -79,6 +80,8 @@ __all__ = [
     "fit_context",
     "unnamed",
 ]
+
+MOST_MAGNITUDE = 1e150
 
 
 def check_input(estimator, X, *, reset, form=None, min_samples=1):
@@ -782,6 +785,16 @@ def check_converged(losses, net):
             "Training diverged: the loss is not finite after the last step. Lower "
             f"learning_rate (now {net.lr:g}), or scale X if a few of its values are "
             "much larger than the rest."
+        )
+
+
+def check_magnitude(limits, name):
+    """Raise if squares of such values are beyond what a double can hold."""
+    largest = max(map(abs, limits))
+    if largest > MOST_MAGNITUDE:
+        raise ValueError(
+            f"{name} has values as large as {largest:.3g}; squares of values over "
+            f"{MOST_MAGNITUDE:g} overflow. Divide {name} by a constant first."
         )
 
 

@@ -546,6 +546,7 @@ OTHER_PARAMETERS = {
     "early_stopping": True,
     "validation_fraction": 0.3,
     "n_iter_no_change": 3,
+    "max_time": 60.0,
     "precision": "float32",
     "compile": "eager",
     "device": "auto",

@@ -1,14 +1,16 @@
 """Between two epochs: the best one is kept, Ctrl-C and divergence end well."""
 
 import copy
+import re
 import signal
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import (
@@ -40,6 +42,7 @@ def train(losses, start_loss=np.inf, patience=100, tol=0.0, monitor="valid_loss"
     """Run through epochs of these losses; the weight is the number of the epoch."""
     module = nn.Linear(1, 1, bias=False)
     net = SimpleNamespace(history=[], module_=module, lr=0.1, stops_=False)
+    net.max_epochs = len(losses)
     best = BestEpoch(monitor, start_loss, patience, tol)
     with torch.no_grad():
         module.weight.fill_(0)
@@ -177,11 +180,13 @@ def test_kept_weights_are_those_of_the_best_epoch():
 DIVERGING = {"solver": "sgd", "learning_rate": 1e6, "early_stopping": False}
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("init", ["pca", "random"])
 def test_divergence_names_the_learning_rate(init, method):
     diverging = estimator(init=init, **DIVERGING)
-    with pytest.raises(ValueError, match=r"diverged.*learning_rate \(now 1e\+06\)"):
+    message = r"diverged.*learning_rate \(now (1e\+06|100000)\)"
+    with pytest.raises(ValueError, match=message):
         getattr(diverging, method)(X)
 
 
@@ -195,6 +200,7 @@ def test_divergence_in_the_very_last_step_is_an_error(init, method):
         getattr(estimator(init=init, **settings), method)(X)
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_divergence_leaves_an_estimator_unfitted(method):
     diverging = estimator(**DIVERGING)
@@ -204,6 +210,7 @@ def test_divergence_leaves_an_estimator_unfitted(method):
         check_is_fitted(diverging)
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 @pytest.mark.parametrize(
     ("method", "warm_start"),
     [("fit", False), ("fit", True), ("partial_fit", False), ("partial_fit", True)],
@@ -233,6 +240,7 @@ def test_training_goes_on_after_divergence_as_if_nothing_had_happened():
     np.testing.assert_array_equal(found.transform(X), expected.transform(X))
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 def test_network_of_nan_diverges():
     class Network(nn.Module):
         def __init__(self, n_features, n_components):
@@ -245,6 +253,61 @@ def test_network_of_nan_diverges():
 
     with pytest.raises(ValueError, match="diverged: the loss became nan"):
         estimator(network=Network).fit(X)
+
+
+class NanOnce(nn.Module):
+    """Gives NaN in one batch of the training."""
+
+    when, n_calls = 12, 0
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encode = nn.Linear(n_features, n_components)
+        self.decoder = nn.Linear(n_components, n_features)
+
+    def decode(self, code):
+        NanOnce.n_calls += self.training
+        is_bad = self.training and NanOnce.n_calls == self.when
+        return self.decoder(code) * (torch.nan if is_bad else 1)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "constant"])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_training_that_diverges_once_goes_on_slower(schedule, early_stopping):
+    NanOnce.n_calls = 0
+    settings = {"schedule": schedule, "early_stopping": early_stopping}
+    found = estimator(network=NanOnce, batch_size=40, max_epochs=8, **settings)
+    found.set_params(learning_rate=2e-3, init="random", tol=0)
+    with pytest.warns(ConvergenceWarning) as warned:
+        found.fit(X)
+    message = str(warned[0].message)
+    assert re.search("diverged: the loss became nan in epoch [23]", message)
+    assert "from epoch" in message
+    assert "learning_rate 0.0002" in message
+    losses = np.array(found.loss_curve_)
+    assert np.isnan(losses).sum() == 1
+    assert found.n_epochs_ == 8
+    assert losses[-1] < losses[0]
+    assert np.isfinite(found.transform(X)).all()
+    assert found.net_.lr == pytest.approx(2e-4)
+
+
+# Time
+
+
+class Slow(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        time.sleep(0.1)
+
+
+def test_training_ends_in_time():
+    found = estimator(callbacks=[Slow()], max_epochs=1000, max_time=0.6).fit(X)
+    assert 2 <= found.n_epochs_ <= 7
+    assert found.best_epoch_ <= found.n_epochs_
+
+
+def test_one_epoch_is_trained_in_no_time():
+    assert estimator(max_epochs=5, max_time=1e-9).fit(X).n_epochs_ == 1
 
 
 # Ctrl-C
@@ -647,6 +710,7 @@ def failing_settings():
     }
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 @pytest.mark.parametrize("failure", failing_settings())
 def test_teardown_after_an_exception_leaves_no_attribute(callback, failure):
     error, settings = failing_settings()[failure]

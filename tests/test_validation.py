@@ -531,6 +531,7 @@ BAD_PARAMETERS = {
     "schedule": ["cosine", None],
     "batch_size": [-1, 0, 2.5, "big"],
     "max_epochs": [-1, 0, 1.5, "many"],
+    "max_time": [0, -1, np.nan, "long"],
     "tol": [-1, np.nan],
     "early_stopping": ["yes", None, 1],
     "validation_fraction": [0, 1, 1.5, -0.1],
@@ -796,6 +797,7 @@ def test_refused_data_leave_a_fitted_estimator_as_it_was(method):
     assert_array_equal(estimator.transform(X), before)
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 def test_divergence_is_an_error():
     estimator = autoencoder(solver="sgd", learning_rate=1e12, max_epochs=50)
     with pytest.raises(ValueError, match="Training diverged.*Lower learning_rate"):
