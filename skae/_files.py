@@ -173,6 +173,9 @@ def load(path, trusted=None):
 
     Raises
     ------
+    TypeError
+        If `trusted` is not a list of classes and functions.
+
     ModelFileError
         If the file is not a model file, is damaged, was written by a newer skae, or
         needs something that is not trusted. It is a ValueError.
@@ -188,7 +191,7 @@ def load(path, trusted=None):
     path = os.fspath(path)
     with open(path, "rb") as file:
         data = file.read()
-    known = {_name_of(one): one for one in trusted or ()}
+    known = {_name_of(one): one for one in _checked(trusted)}
     try:
         facts, tensors = _parse(data)
         estimator = _restore(facts, tensors, known)
@@ -280,6 +283,8 @@ def _encoded(value):
         parameters = _encoded_all(value.get_params(deep=False))
         return {"part": _name_of(type(value)), "parameters": parameters}
     if inspect.isclass(value) or inspect.isroutine(value):
+        if value.__name__ == "<lambda>":
+            raise TypeError("a lambda has no name to know it by; define a function.")
         return {"named": _name_of(value)}
     raise TypeError(
         f"a {type(value).__name__} has no safe form. Files hold numbers, words, parts "
@@ -422,6 +427,18 @@ def _restore(facts, tensors, trusted):
     if facts["output"]:
         estimator.set_output(transform=facts["output"]["transform"])
     return estimator
+
+
+def _checked(trusted):
+    """Return `trusted` if it is a list of classes and functions."""
+    trusted = [] if trusted is None else trusted
+    is_list = isinstance(trusted, (list, tuple, set))
+    if is_list and all(inspect.isclass(x) or inspect.isroutine(x) for x in trusted):
+        return trusted
+    raise TypeError(
+        f"trusted={trusted!r} must be a list of classes and functions, imported by "
+        "you: trusted=[MyNetwork]."
+    )
 
 
 def _require_trust(encoded, trusted):

@@ -334,6 +334,18 @@ def test_what_has_no_file_is_refused(what, error, message, path):
     assert not path.exists()
 
 
+def test_lambda_has_no_file(path):
+    fitted = estimator(loss=lambda output, X: my_loss(output, X)).fit(X)
+    with pytest.raises(TypeError, match="loss=.*lambda has no name"):
+        dump(fitted, path)
+
+
+@pytest.mark.parametrize("trusted", [Network, "Network", ["Network"], 3])
+def test_what_is_trusted_is_a_list_of_objects(trusted, file):
+    with pytest.raises(TypeError, match="trusted=.*must be a list"):
+        load(file, trusted=trusted)
+
+
 def test_callbacks_are_said_to_be_left_out(path):
     from skorch.callbacks import EpochTimer
 
