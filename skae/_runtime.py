@@ -141,7 +141,7 @@ def choose_threads(n_jobs, step_work):
     None is torch's own setting.
     """
     if n_jobs is not None:
-        return None if n_jobs == -1 else min(n_jobs, MOST_THREADS)
+        return None if n_jobs == -1 else min(int(n_jobs), MOST_THREADS)
     if step_work < THREADED_STEP:
         return 1
     n_free = count_free_cores()

@@ -81,7 +81,7 @@ __all__ = [
     "unnamed",
 ]
 
-MOST_MAGNITUDE = 1e150
+MOST_MAGNITUDE = 1e151
 
 
 def check_input(estimator, X, *, reset, form=None, min_samples=1):
@@ -793,8 +793,8 @@ def check_magnitude(limits, name):
     largest = max(map(abs, limits))
     if largest > MOST_MAGNITUDE:
         raise ValueError(
-            f"{name} has values as large as {largest:.3g}; squares of values over "
-            f"{MOST_MAGNITUDE:g} overflow. Divide {name} by a constant first."
+            f"{name} has values of up to {largest:.3g}, so large that their squares "
+            f"overflow (over {MOST_MAGNITUDE:g}). Divide {name} by a constant first."
         )
 
 

@@ -1332,6 +1332,7 @@ def test_repr_shows_what_was_changed():
     )
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 def test_failed_refit_leaves_the_features_of_the_fitted_estimator():
     frame = pd.DataFrame(NOISE, columns=list("abcde"))
     estimator = autoencoder(solver="sgd", batch_size=1).fit(frame)

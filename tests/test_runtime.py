@@ -451,3 +451,9 @@ def test_default_dtype_does_not_change_code(setting):
     finally:
         torch.set_default_dtype(torch.float32)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_million_threads_are_not_started():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    for n_jobs in (10**6, np.int64(1), True):
+        AutoencoderTransformer(1, n_jobs=n_jobs, random_state=0).fit(X).transform(X)
