@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import math
+import os
 from contextlib import contextmanager
 from numbers import Integral, Real
 
@@ -33,7 +34,7 @@ from skae._pca_start import fit_mean
 from skae._runtime import (
     RandomStreams,
     choose_threads,
-    count_products,
+    in_halves,
     inference_modes,
     torch_threads,
 )
@@ -193,6 +194,17 @@ class AutoencoderTransformer(
         the speed of the machine, and with "one_cycle" steps are still large when it
         ends.
 
+    checkpoint : str or path-like, default=None
+        Folder in which `fit` keeps what it takes to go on after the process was killed:
+        the same call, with the same data and parameters, then ends with the same bytes
+        as if it had never been interrupted. Each fit has a file of its own there, which
+        it removes at its end; so a grid search can share a folder. A file that cannot
+        be written (a full disk) is warned of. Of `callbacks` nothing is kept, nor of a
+        GPU's random stream. None keeps nothing; `partial_fit` never does.
+
+    checkpoint_every : int, default=1
+        Epochs from one checkpoint to the next.
+
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is smaller than the best so far by
         more than `tol` times that.
@@ -283,7 +295,7 @@ class AutoencoderTransformer(
 
     components_ : ndarray of shape (n_components, n_features)
         Principal axes of the training data, zero beyond its rank. With ``init="pca"``
-        the linear paths started from them.
+        the linear paths started from them. Model files have them only on demand.
 
     explained_variance_ : ndarray of shape (n_components,)
         Variance along each axis, with n_samples as the denominator.
@@ -423,6 +435,8 @@ class AutoencoderTransformer(
             StrOptions({"auto"}),
         ],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -466,6 +480,8 @@ class AutoencoderTransformer(
         batch_size="auto",
         max_epochs="auto",
         max_time=None,
+        checkpoint=None,
+        checkpoint_every=1,
         tol=1e-4,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -498,6 +514,8 @@ class AutoencoderTransformer(
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.max_time = max_time
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.tol = tol
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -546,6 +564,9 @@ class AutoencoderTransformer(
 
         TypeError
             If `network` is an instance, or `solver` not an optimizer class.
+
+        MemoryError
+            If not even a part of a batch fits into memory.
 
         KeyboardInterrupt
             On Ctrl-C, after the best epoch so far was restored: the estimator is
@@ -856,6 +877,17 @@ class AutoencoderTransformer(
         return 1.0 if error == 0 else 0.0
 
     @property
+    def components_(self):
+        """Principal axes of the training data."""
+        axes = self._start.components
+        if axes is None:
+            raise AttributeError(
+                "The model file has no components_. Write them with dump(..., "
+                "keep_components=True)."
+            )
+        return axes[: self.n_components_]
+
+    @property
     def encoder_(self):
         """A copy of the encoder as a torch module: data in, code out."""
         module = copy.deepcopy(self.net_.module_)
@@ -924,6 +956,7 @@ class AutoencoderTransformer(
         )
         check.check_is_no_class("density", self.density)
         check.check_callbacks(self.callbacks)
+        check.check_checkpoint(self.checkpoint)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
         check_image_shape(self.image_shape)
@@ -1034,7 +1067,8 @@ class AutoencoderTransformer(
 
     def _check_rows(self, X, *, min_samples=0):
         """Return X as rows for the fitted net."""
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():  # check_is_fitted takes 0.1 ms
+            check_is_fitted(self)
         X = check.check_input(
             self, X, reset=False, form=self._form, min_samples=min_samples
         )
@@ -1071,19 +1105,23 @@ class AutoencoderTransformer(
         """
         net, module = self.net_, self.net_.module_
         if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
-            module = copy.deepcopy(module).double()  # exact whatever the batch
+            module = net.exact_module()
         else:
             target = rows.target and rows.target.copy(dtype=net.dtype())
             rows = rows.copy(dtype=net.dtype(), target=target)
         blocks = rows.blocks(width=self.n_features_in_)
-        work = 2 * count_products(module) * blocks.batch_size
+        work = 2 * net.n_products() * blocks.batch_size
         n_threads = choose_threads(self.n_jobs, work)
+
+        def computed(x, target):
+            return function(module, x.to(net.device), target.to(net.device)).cpu()
+
         start = 0
         with inference_modes(), torch_threads(n_threads):
             for x, (target, _) in blocks:
-                result = function(module, x.to(net.device), target.to(net.device))
+                result = in_halves(computed, x, target)
                 part = out[start : start + len(x)]
-                part[:] = finish(result.cpu().numpy()).reshape(part.shape)
+                part[:] = finish(result.numpy()).reshape(part.shape)
                 start += len(x)
         return out
 

@@ -10,6 +10,16 @@ from skorch.callbacks import Callback
 SLOWER = 0.1  # share of the learning rate that is left after training diverged once
 
 
+# What `BestEpoch` notes besides the best weights.
+NOTED = (
+    "best_loss_",
+    "best_epoch_",
+    "n_epochs_before_",
+    "n_epochs_waited_",
+    "has_diverged_",
+)
+
+
 class BestEpoch(Callback):
     """Keep the weights of the best epoch, stop when none is better, restore them.
 
@@ -97,6 +107,16 @@ class BestEpoch(Callback):
         net.module_.load_state_dict(self.best_state_)
         self.best_state_ = None
 
+    def get_state(self):
+        """Return what was noted so far: facts fit for JSON, and tensors."""
+        facts = {name: getattr(self, name) for name in NOTED}
+        return facts, self.best_state_
+
+    def set_state(self, facts, tensors):
+        """Take over what `get_state` returned."""
+        vars(self).update({name: facts[name] for name in NOTED})
+        self.best_state_ = tensors
+
 
 class TimeLimit(Callback):
     """Stop training in time: after the epoch past which another one would be late.
@@ -112,7 +132,15 @@ class TimeLimit(Callback):
         self.seconds = seconds
 
     def on_train_begin(self, net, **kwargs):
-        self.began_ = self.epoch_began_ = time.perf_counter()
+        self.began_ = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        if self.began_ is not None:
+            return
+        # Not empty if a checkpoint, which is the last callback, was taken up.
+        earlier = net.history[net.n_epochs_before_ : -1]
+        self.epoch_began_ = time.perf_counter()
+        self.began_ = self.epoch_began_ - sum(epoch["dur"] for epoch in earlier)
 
     def on_epoch_end(self, net, **kwargs):
         now = time.perf_counter()

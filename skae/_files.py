@@ -7,25 +7,18 @@ Format version 1. A version is raised when an older skae could not read the file
 one stays readable, and a file of each is kept under `tests/model_files`.
 """
 
-import hashlib
 import inspect
-import json
 import math
 import os
-import struct
-import tempfile
 import warnings
 
 import numpy as np
-import safetensors
-import safetensors.torch
-import sklearn
-import skorch
 import torch
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
+from skae._archive import ModelFileError, pack, unpack, versions, write
 from skae._autoencoder import AutoencoderTransformer
 from skae._fitting import SHAPING, solver_class_and_options
 from skae._parts import Part
@@ -51,6 +44,7 @@ PARTS = {
     )
 }
 SCALARS = ("batch_size_", "proven_", "pca_loss_", "best_epoch_", "_dtype", "_seen")
+LEFT_OUT = ("callbacks", "checkpoint")  # code, and a folder of this machine
 MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 MIXTURE_FACTS = ("converged_", "n_iter_", "lower_bound_", "n_features_in_")
 SOLVERS = {
@@ -58,10 +52,6 @@ SOLVERS = {
     for name, kind in vars(torch.optim).items()
     if inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)
 }
-
-
-class ModelFileError(ValueError):
-    """A model file cannot be read, and why."""
 
 
 class ModelFileVersionWarning(InconsistentVersionWarning):
@@ -81,12 +71,12 @@ class ModelFileVersionWarning(InconsistentVersionWarning):
         )
 
 
-def dump(estimator, path, *, keep_optimizer=False):
+def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
     """Write a fitted estimator to a model file.
 
     The file has what `transform` and all other methods need, and nothing of the
-    training data but its mean, scale, range and principal axes. If writing fails, an
-    older file of that name stays as it was.
+    training data but its mean, scale and range, and on demand its principal axes. If
+    writing fails, an older file of that name stays as it was.
 
     Parameters
     ----------
@@ -101,6 +91,10 @@ def dump(estimator, path, *, keep_optimizer=False):
         Whether to write the optimizer's state and the random streams too, so that
         `partial_fit`, or `fit` with ``warm_start=True``, goes on as if the estimator
         had never been written. Up to twice the weights more.
+
+    keep_components : bool, default=False
+        Whether to write PCA's axes, `components_`, which nothing else needs;
+        ``8 * n_components * n_features`` bytes more.
 
     Raises
     ------
@@ -139,17 +133,9 @@ def dump(estimator, path, *, keep_optimizer=False):
             stacklevel=2,
         )
     facts, arrays = _describe(estimator, keep_optimizer)
-    tensors = {
-        name: torch.as_tensor(x)
-        .detach()
-        .cpu()
-        .clone(memory_format=torch.contiguous_format)
-        for name, x in arrays.items()
-    }
-    facts["sha256"] = _digest(tensors)
-    text = json.dumps(facts, allow_nan=False)
-    metadata = {"skae": text, "skae_sha256": _sha256(text.encode())}
-    _write(path, safetensors.torch.save(tensors, metadata))
+    if not keep_components:
+        arrays.pop("start.components", None)
+    write(path, pack(facts, arrays))
 
 
 def load(path, trusted=None):
@@ -193,7 +179,7 @@ def load(path, trusted=None):
         data = file.read()
     known = {_name_of(one): one for one in _checked(trusted)}
     try:
-        facts, tensors = _parse(data)
+        facts, tensors = unpack(data, FORMAT, FORMAT_VERSION)
         estimator = _restore(facts, tensors, known)
         differences = _differences(facts["versions"])
     except ModelFileError as error:
@@ -219,9 +205,9 @@ def _describe(estimator, keep_optimizer):
     facts |= {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "versions": _versions(),
+        "versions": versions(),
         "parameters": _encoded_all(
-            estimator.get_params(deep=False) | {"callbacks": None}
+            estimator.get_params(deep=False) | dict.fromkeys(LEFT_OUT)
         ),
         "structure": _encoded_all(estimator._structure),
         "scalars": {name: getattr(estimator, name) for name in SCALARS},
@@ -314,90 +300,7 @@ def _describe_density(density, arrays):
     return {"estimator": _encoded(density), "facts": facts}
 
 
-def _versions():
-    from importlib.metadata import version
-
-    return {
-        "skae": version("skae"),
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "skorch": skorch.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def _digest(tensors):
-    """Return one checksum of all arrays with their names, dtypes and shapes."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        x = tensors[name]
-        total.update(f"{name} {x.dtype} {tuple(x.shape)}\n".encode())
-        total.update(x.reshape(-1).view(torch.uint8).numpy())
-    return total.hexdigest()
-
-
-def _sha256(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def _write(path, data):
-    """Put a whole file in the place of an older one, or leave that as it is."""
-    path = os.path.abspath(os.fspath(path))
-    handle, draft = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".skae-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(draft, _usual_mode(path))
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
-
-
-def _usual_mode(path):
-    """Return the mode of the older file, or what a new one usually gets."""
-    try:
-        return os.stat(path).st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
-
-
 # Reading
-
-
-def _parse(data):
-    """Return facts and tensors of a file, all checksums checked."""
-    if len(data) < 8:
-        raise ModelFileError("it is empty or cut: there is no header.")
-    (length,) = struct.unpack("<Q", data[:8])
-    if length > len(data) - 8:
-        raise ModelFileError(
-            "it is cut, or no model file: its header is not all there."
-        )
-    header = json.loads(data[8 : 8 + length].decode())
-    metadata = header.get("__metadata__") or {}
-    if "skae" not in metadata:
-        raise ModelFileError("it was not written by skae.dump.")
-    text = metadata["skae"]
-    if _sha256(text.encode()) != metadata.get("skae_sha256"):
-        raise ModelFileError("it is damaged: the checksum of its header differs.")
-    facts = json.loads(text)
-    if facts["format"] != FORMAT or type(facts["format_version"]) is not int:
-        raise ModelFileError("it was not written by skae.dump.")
-    if facts["format_version"] > FORMAT_VERSION:
-        raise ModelFileError(
-            f"it has format version {facts['format_version']}, of a newer skae "
-            f"({facts['versions']['skae']}); this one reads up to {FORMAT_VERSION}. "
-            "Upgrade skae."
-        )
-    tensors = safetensors.torch.load(data)
-    if _digest(tensors) != facts["sha256"]:
-        raise ModelFileError("it is damaged: the checksum of its arrays differs.")
-    return facts, tensors
 
 
 def _restore(facts, tensors, trusted):
@@ -523,7 +426,7 @@ def _restored_density(encoded, arrays, decode):
 
 def _differences(written):
     """Return the versions of libraries that matter: then and now, where they differ."""
-    now = _versions()
+    now = versions()
     return {
         name: (str(written[name]), now[name])
         for name in ("skae", "torch", "scikit-learn")

@@ -4,6 +4,7 @@ import copy
 import inspect
 import logging
 import math
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from torch.optim import AdamW
 
 from skae import _validation as check
 from skae._callbacks import BestEpoch, ProgressLine, TimeLimit
+from skae._checkpoint import Checkpoint, fingerprint
 from skae._mlp_step import MLPStep
 from skae._parts import Part
 from skae._pca_start import (
@@ -160,6 +162,7 @@ class Fitting:
     best_epoch = 0
     interrupted = False
     is_partial = False
+    checkpoint = None
 
     def __init__(
         self,
@@ -190,6 +193,7 @@ class Fitting:
     def fit(self, previous=None):
         """Hold rows out, train on the rest, judge; `previous` is (net, start)."""
         estimator = self.estimator
+        self._prepare_checkpoint(previous)
         train, valid = self._hold_out()
         has_rival = estimator.init == "pca" and self._has_rival()
         if has_rival and valid is None and estimator.early_stopping == "auto":
@@ -211,7 +215,18 @@ class Fitting:
                     self._warn_if_poor(train if valid is None else valid)
                     self._warn_if_nothing_learnt(valid)
             self._finish()
+        if self.checkpoint is not None and not self.interrupted:
+            self.checkpoint.remove()
         return self
+
+    def _prepare_checkpoint(self, previous):
+        """Look for what an earlier run of this very fit has left."""
+        folder, every = self.estimator.checkpoint, self.estimator.checkpoint_every
+        if folder is None:
+            return
+        name = fingerprint(self.estimator, self.data, self.streams, previous)
+        path = os.path.join(os.fspath(folder), f"{name}.safetensors")
+        self.checkpoint = Checkpoint(path, every, self.streams)
 
     def _has_rival(self):
         """Tell whether PCA does all that is asked for."""
@@ -280,7 +295,7 @@ class Fitting:
                 network = self.net.module_
                 network.n_kept = None
                 self.recipe = network.recipe
-                self.n_components = len(self.start.components)
+                self.n_components = len(self.start.spread)
                 self.loss, self.bottleneck = network.loss, network.bottleneck
             self.plan = self._plan(network, len(train), max_epochs)
             with torch_threads(self.plan.n_threads):
@@ -494,7 +509,12 @@ class Fitting:
         patience = self.plan.n_epochs_no_change
         settling = self.bottleneck.settling * self.plan.max_epochs
         best = BestEpoch(monitor, start_loss, patience, estimator.tol, settling)
+        callbacks = [("best_epoch", best), *self._callbacks()]
+        if self.checkpoint is not None:
+            self.checkpoint.best = best
+            callbacks.append(("checkpoint", self.checkpoint))
         with (
+            check.explained_memory(self.plan.batch_size),
             check.explained_batch_norm(len(train), self.plan.batch_size),
             check.explained_compile(estimator.compile),
         ):
@@ -507,7 +527,7 @@ class Fitting:
                 batch_size=self.plan.batch_size,
                 max_epochs=self.plan.max_epochs,
                 streams=self.streams,
-                callbacks=[("best_epoch", best), *self._callbacks()],
+                callbacks=callbacks,
                 keeps_optimizer=self.is_partial or estimator.warm_start,
                 step=self._step_by_hand(),
                 compiles=estimator.compile,
@@ -570,7 +590,7 @@ class Fitting:
         """Return to PCA of all rows unless the held-out ones prove a gain over it."""
         pca = self.start
         if is_continued:
-            n_components = len(pca.components)
+            n_components = len(pca.spread)
             pca = fit_linear_start(train, n_components, self.streams.init)
         rows = self._standardized(valid)
         losses, pca_losses = [], []
@@ -659,7 +679,7 @@ class Fitting:
             )
         }
         slack = MARGIN * rivals["the mean of each feature"]
-        if self._has_rival():
+        if self._has_rival() and self.start.components is not None:
             pca = partial(self.start.reconstruct, units=rows)
             rivals["PCA with as many components"] = mean_loss(pca)
         loss = _mean(self.net.sample_losses(rows), rows.weights())
@@ -697,10 +717,9 @@ def described(net, start, form, n_kept):
         "_form": form,
         "image_shape_": form and form.image_shape,
         "channel_order_": form and form.channel_order,
-        "n_components_": n_kept or len(start.components),
+        "n_components_": n_kept or len(start.spread),
         "mean_": start.mean,
         "scale_": start.scale,
-        "components_": start.components[:n_kept],
         "explained_variance_": np.square(start.spread[:n_kept] * start.scale),
         "precision_": net.precision_,
         "device_": str(net.device),
@@ -749,7 +768,7 @@ def build_codec(init, network, start, loss, bottleneck):
     """Return all that is learnt, as it is before training."""
     if init == "pca":
         return PCAStart(network, start, loss, bottleneck)
-    return Codec(network, len(start.components), loss, bottleneck)
+    return Codec(network, len(start.spread), loss, bottleneck)
 
 
 def build_net(module, device, precision):

@@ -30,8 +30,9 @@ class LinearStart:
     scale : float
         Root of the mean variance of the features; 1.0 where all are constant.
 
-    components : ndarray of shape (n_components, n_features)
-        Principal axes, by falling variance; zero beyond the rank of the data.
+    components : ndarray of shape (n_components, n_features) or None
+        Principal axes, by falling variance; zero beyond the rank of the data. None if
+        it is from a model file without them.
 
     spread : ndarray of shape (n_components,)
         Standard deviation along each axis, in units of `scale`.
@@ -45,7 +46,7 @@ class LinearStart:
 
     mean: np.ndarray
     scale: float
-    components: np.ndarray
+    components: np.ndarray | None
     spread: np.ndarray
     rounding: float = 1e-12
     target: "LinearTarget | None" = None
@@ -331,7 +332,7 @@ class PCAStart(Codec):
     """
 
     def __init__(self, network, start, loss, bottleneck):
-        n_components, n_features = start.components.shape
+        n_components, n_features = len(start.spread), len(start.mean)
         super().__init__(network, n_components, loss, bottleneck)
         self.encoder_path = nn.utils.skip_init(
             nn.Linear, n_features, n_components, bias=False, dtype=torch.float64
@@ -342,7 +343,8 @@ class PCAStart(Codec):
         self.decoder_path = nn.utils.skip_init(
             nn.Linear, n_components, n_outputs, dtype=torch.float64
         )
-        self._set_paths(start, spread, loss)
+        if start.components is not None:
+            self._set_paths(start, spread, loss)
         self.encoder_gate = self.decoder_gate = None
         if hasattr(network, "zero_last_layers"):
             network.zero_last_layers()

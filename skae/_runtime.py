@@ -6,7 +6,7 @@ registers a hook that keeps forked children from hanging.
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -174,6 +174,32 @@ def count_free_cores():
     return max(1, (os.cpu_count() or 1) - max(running - 1, 0))  # we are running too
 
 
+def is_out_of_memory(error):
+    """Tell whether torch or NumPy found no memory."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = str(error)
+    return isinstance(error, RuntimeError) and (
+        "can't allocate memory" in words or "not enough memory" in words
+    )
+
+
+def in_halves(function, *tensors):
+    """Return ``function(*tensors)``, by halves of the rows if memory does not do."""
+    try:
+        return function(*tensors)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error) or len(tensors[0]) < 2:
+            raise
+    middle = len(tensors[0]) // 2  # out of `except`, which holds on to what was made
+    return torch.cat(
+        [
+            in_halves(function, *(x[:middle] for x in tensors)),
+            in_halves(function, *(x[middle:] for x in tensors)),
+        ]
+    )
+
+
 def choose_precision(precision, dtype, *, step_work, fit_work, device):
     """Return "float64", "float32" or "mixed": as asked, or by the work of the fit.
 
@@ -215,7 +241,9 @@ def training_modes():
 @contextmanager
 def inference_modes():
     """Compute exactly and without gradients, whatever the caller's modes."""
-    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+    is_rounded = torch.is_autocast_enabled("cpu")  # to leave it so takes 20 us
+    exact = torch.autocast("cpu", enabled=False) if is_rounded else nullcontext()
+    with torch.inference_mode(), exact:
         yield
 
 

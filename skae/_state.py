@@ -13,6 +13,12 @@ import torch
 from sklearn.base import clone
 from skorch.history import History
 
+from skae._archive import (
+    decoded_epoch,
+    encoded_epoch,
+    with_tensors,
+    without_tensors,
+)
 from skae._fitting import build_codec, build_net, build_network, described
 from skae._images import ImageForm
 from skae._parts import Part
@@ -36,7 +42,6 @@ LEARNT = (
     "n_components_",
     "mean_",
     "scale_",
-    "components_",
     "explained_variance_",
     "precision_",
     "device_",
@@ -72,7 +77,8 @@ def describe(estimator, keep_optimizer=True):
     module, target = net.module_, start.target
     arrays = {f"module.{name}": x for name, x in module.state_dict().items()}
     for name in ("mean", "components", "spread"):
-        arrays[f"start.{name}"] = getattr(start, name)
+        if getattr(start, name) is not None:
+            arrays[f"start.{name}"] = getattr(start, name)
     if target is not None:
         arrays |= {"target.mean": target.mean, "target.slopes": target.slopes}
     facts = {
@@ -91,7 +97,7 @@ def describe(estimator, keep_optimizer=True):
             "batch_size": int(net.batch_size),
             "max_epochs": int(net.max_epochs),
         },
-        "history": [_encoded_epoch(epoch) for epoch in net.history],
+        "history": [encoded_epoch(epoch) for epoch in net.history],
     }
     if keep_optimizer:
         facts["optimizer"] = _describe_optimizer(net, arrays)
@@ -118,7 +124,7 @@ def restore(facts, tensors, structure, solver):
     StateError
         If they do not fit together.
     """
-    n_kept, n_components = facts["n_kept"], len(tensors["start.components"])
+    n_kept, n_components = facts["n_kept"], len(tensors["start.spread"])
     if not (n_kept is None or 1 <= n_kept <= n_components):
         raise StateError(f"{n_kept} of {n_components} components are kept.")
     start = _restored_start(facts, {name: x.numpy() for name, x in tensors.items()})
@@ -130,27 +136,6 @@ def restore(facts, tensors, structure, solver):
         "_target_form": _restored_form(facts["target_form"]),
         "_streams": _restored_streams(facts.get("streams"), tensors),
     }
-
-
-def _encoded_epoch(epoch):
-    """Return the numbers of an epoch; what else a callback wrote down is left out."""
-    plain = {}
-    for name, value in epoch.items():
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, float) and not np.isfinite(value):
-            value = {"float": repr(value)}
-        if isinstance(value, (bool, int, float, str, dict)) or value is None:
-            plain[name] = value
-    return plain
-
-
-def _decoded_epoch(plain):
-    epoch = {"batches": []}
-    for name, value in plain.items():
-        is_odd = isinstance(value, dict)
-        epoch[name] = float(value["float"]) if is_odd else value
-    return epoch
 
 
 def _encoded_form(form):
@@ -167,38 +152,8 @@ def _describe_optimizer(net, arrays):
         "kind": kind.__qualname__,
         "shapes": [list(shape) for shape in shapes],
         "keys": list(state),
-        "entries": _without_tensors(list(state.values()), arrays, "optimizer"),
+        "entries": without_tensors(list(state.values()), arrays, "optimizer"),
     }
-
-
-def _without_tensors(value, arrays, name):
-    """Return nested lists and dicts with the names of their tensors instead of them."""
-    if isinstance(value, torch.Tensor):
-        arrays[name] = value
-        return {"tensor": name}
-    if isinstance(value, dict):
-        return {
-            "dict": {
-                key: _without_tensors(one, arrays, f"{name}.{key}")
-                for key, one in value.items()
-            }
-        }
-    if isinstance(value, (list, tuple)):
-        return [
-            _without_tensors(one, arrays, f"{name}.{number}")
-            for number, one in enumerate(value)
-        ]
-    return value
-
-
-def _with_tensors(value, tensors):
-    if isinstance(value, list):
-        return [_with_tensors(one, tensors) for one in value]
-    if not isinstance(value, dict):
-        return value
-    if "tensor" in value:
-        return tensors[value["tensor"]]
-    return {key: _with_tensors(one, tensors) for key, one in value["dict"].items()}
 
 
 def _describe_streams(streams, arrays):
@@ -221,16 +176,17 @@ def _restored_form(encoded):
 
 def _restored_start(facts, arrays):
     """Return the LinearStart, its shapes checked against each other."""
-    mean, components = arrays["start.mean"], arrays["start.components"]
+    mean, components = arrays["start.mean"], arrays.get("start.components")
     spread, target = arrays["start.spread"], None
     n_features = facts["n_features"]
-    n_components = len(components)
+    n_components = len(spread)
     if facts["target_scale"] is not None:
         target_mean, slopes = arrays["target.mean"], arrays["target.slopes"]
         _agree("target.slopes", slopes, (n_components, *target_mean.shape))
         target = LinearTarget(target_mean, facts["target_scale"], slopes)
     _agree("start.mean", mean, (n_features,))
-    _agree("start.components", components, (n_components, n_features))
+    if components is not None:
+        _agree("start.components", components, (n_components, n_features))
     _agree("start.spread", spread, (n_components,))
     numbers = facts["start"]
     scales = [numbers["scale"], facts["target_scale"] or 1.0]
@@ -274,7 +230,7 @@ def _restored_net(facts, tensors, structure, start):
     with streams.lent(), torch.device("meta") if is_ours else nullcontext():
         network = build_network(network, recipe["arguments"])
         loss.build(start.output.mean)
-        bottleneck.build(len(start.components), recipe["nat"])
+        bottleneck.build(len(start.spread), recipe["nat"])
         module = build_codec(structure["init"], network, start, loss, bottleneck)
         module.to(torch.float64 if about["precision"] == "float64" else torch.float32)
     _take_weights(module, weights, assign=is_ours)
@@ -284,7 +240,7 @@ def _restored_net(facts, tensors, structure, start):
     for name in ("lr", "batch_size", "max_epochs"):
         setattr(net, name, about[name])
     net.initialize()
-    net.history_ = History(map(_decoded_epoch, facts["history"]))
+    net.history_ = History(map(decoded_epoch, facts["history"]))
     return net
 
 
@@ -323,7 +279,7 @@ def _present_device(device):
 def _restored_optimizer(encoded, tensors, solver):
     if encoded is None or encoded["kind"] != solver.__qualname__:
         return None
-    entries = _with_tensors(encoded["entries"], tensors)
+    entries = with_tensors(encoded["entries"], tensors)
     state = dict(zip(encoded["keys"], entries, strict=True))
     return (solver, [tuple(shape) for shape in encoded["shapes"]]), state
 

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import warnings
 from contextlib import nullcontext
 
 import numpy as np
@@ -11,6 +12,9 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
+
+from skae._archive import with_tensors, without_tensors
+from skae._runtime import count_products, in_halves, is_out_of_memory
 
 # What `max_epochs="auto"` aims at.
 EPOCHS, MOST_EPOCHS, MOST_STEPS = 18, 100, 20_000
@@ -31,6 +35,7 @@ NOT_IN_TRAINING = {
     "step_": None,
     "penalty_": None,
     "compiled_": None,
+    "n_parts_": 1,
 }
 
 
@@ -247,6 +252,9 @@ class AutoencoderNet(NeuralNet):
     stops_ = False
     interrupted_ = False
     n_epochs_finished_ = n_epochs_before_ = 0
+    n_parts_ = 1
+    n_products_ = None
+    exact_ = None
 
     def get_default_callbacks(self):
         """Return what records the seconds of an epoch, and prints nothing."""
@@ -269,10 +277,13 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x, **fit_params):
         """Return the output of the decoder for a batch of X."""
+
+        def output(x):
+            return self.module_.decode(self.module_.encode(x))
+
         x = x.to(self.device)
         with self._autocast():
-            output = self.module_.decode(self.module_.encode(x))
-        return output.to(x.dtype)
+            return in_halves(output, x).to(x.dtype)
 
     def _autocast(self):
         """Use bfloat16 products to learn, and never to judge."""
@@ -358,9 +369,7 @@ class AutoencoderNet(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         """Compute loss and gradients; the training mode was set with the epoch."""
-        step = self._objective(*batch, training=True)
-        step["loss"].backward()
-        return step
+        return self._in_parts(*batch, training=True)
 
     def validation_step(self, batch, **fit_params):
         """Compute the objective of held-out rows; chance is the same in each epoch."""
@@ -369,7 +378,48 @@ class AutoencoderNet(NeuralNet):
         if self.lends_stream_:
             stream = self.streams_.repeated(self.device)
         with stream, torch.no_grad():
-            return self._objective(*batch, training=False)
+            return self._in_parts(*batch, training=False)
+
+    def _in_parts(self, X, y, training):
+        """Compute loss and output, and gradients in training.
+
+        A batch that does not fit into memory is computed in parts, whose gradients add
+        up, and so are all later ones.
+        """
+        while True:
+            try:
+                return self._of_parts(X, y, training)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or self.n_parts_ >= len(X):
+                    raise
+            self.n_parts_ *= 2
+            warnings.warn(
+                f"A batch of {len(X)} rows does not fit into memory. It is computed in "
+                f"{self.n_parts_} parts, whose gradients add up: slower, and the same "
+                "but for rounding unless rows of a batch depend on each other (batch "
+                "normalisation). Lower batch_size to avoid it.",
+                UserWarning,
+                stacklevel=2,
+            )
+            if training:
+                self._zero_grad_optimizer()
+
+    def _of_parts(self, X, y, training):
+        target, weight = y
+        outputs, total, n_parts = [], 0.0, min(self.n_parts_, len(X))
+        parts = [
+            [None] * n_parts if x is None else x.tensor_split(n_parts)
+            for x in (X, target, weight)
+        ]
+        for x, t, w in zip(*parts, strict=True):
+            step = self._objective(x, (t, w), training)
+            loss = step["loss"] if n_parts == 1 else step["loss"] * (len(x) / len(X))
+            if training:
+                loss.backward()
+            total = total + loss.detach()
+            outputs.append(step["y_pred"])
+        output = outputs[0] if n_parts == 1 else torch.cat(outputs)
+        return {"loss": total, "y_pred": output}
 
     def _objective(self, X, y, training):
         """Return all that training minimises, and the output."""
@@ -407,14 +457,41 @@ class AutoencoderNet(NeuralNet):
         return type(self.optimizer_), shapes
 
     def on_epoch_begin(self, net, **kwargs):
-        if self.stops_:
+        n_done = len(self.history) - self.n_epochs_before_
+        if self.stops_ or n_done >= self.max_epochs:
             raise StopTraining
         self._forget_batches()
         self.module_.train()
-        n_done = len(self.history) - self.n_epochs_before_
         if self.max_epochs > 1:
             self.module_.bottleneck.progress = n_done / self.max_epochs
         super().on_epoch_begin(net, **kwargs)
+
+    def optimizer_facts(self, arrays):
+        """Return what `take_optimizer` needs, fit for JSON but for the `arrays`."""
+        state = self.optimizer_.state_dict()
+        schedule = self.scheduler_ and self.scheduler_.state_dict()
+        return without_tensors(
+            {
+                "lr": self.lr,
+                "keys": list(state["state"]),
+                "entries": list(state["state"].values()),
+                "groups": state["param_groups"],
+                "schedule": schedule,
+            },
+            arrays,
+            "optimizer",
+        )
+
+    def take_optimizer(self, facts, tensors):
+        """Take over the state of an optimizer and its schedule."""
+        facts = with_tensors(facts, tensors)
+        self.lr = facts["lr"]
+        state = dict(zip(facts["keys"], facts["entries"], strict=True))
+        groups = facts["groups"]
+        self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
+        _lay_out_alike(self.optimizer_)
+        if self.scheduler_ is not None:
+            self.scheduler_.load_state_dict(facts["schedule"])
 
     def slow_down(self, share):
         """Go on with a share of the learning rate and an optimizer that has no memory.
@@ -494,8 +571,24 @@ class AutoencoderNet(NeuralNet):
         """Return a copy for use, which further training does not change."""
         net, module = copy.copy(self), copy.deepcopy(self.module_).eval()
         own = {**_parts_of(module), "history_": copy.copy(self.history)}
-        net.__dict__.update(NOT_IN_TRAINING, **own)
+        net.__dict__.update(NOT_IN_TRAINING, exact_=None, **own)
         return net
+
+    def exact_module(self):
+        """Return the module in double precision, exact whatever the batch.
+
+        A copy, made anew when a weight has changed or was exchanged.
+        """
+        if self.exact_ is None or not self.exact_[0].is_same():
+            exact = copy.deepcopy(self.module_).double()
+            self.exact_ = _Weights(self.module_), exact
+        return self.exact_[1]
+
+    def n_products(self):
+        """Return what `count_products` says of the network."""
+        if self.n_products_ is None:
+            self.n_products_ = count_products(self.module_)
+        return self.n_products_
 
     def dtype(self):
         """Return the dtype of the weights: "float32" or "float64"."""
@@ -517,7 +610,10 @@ class AutoencoderNet(NeuralNet):
         """Return the codes of rows, ndarray of shape (n_samples, n_components)."""
         self.module_.eval()
         with torch.no_grad():
-            codes = [self.module_.encode(x.to(self.device)) for x, _ in rows.blocks()]
+            codes = [
+                in_halves(self.module_.encode, x.to(self.device))
+                for x, _ in rows.blocks()
+            ]
         return torch.cat(codes).cpu().double().numpy()
 
     def explained_shares(self, rows):
@@ -560,18 +656,44 @@ class AutoencoderNet(NeuralNet):
     # __main__; plain attributes travel with any pickler. Tensors travel on the CPU.
     def __getstate__(self):
         if torch.device(self.device).type == "cpu":
-            return self.__dict__.copy()
+            return {**self.__dict__, "exact_": None}
         module = copy.deepcopy(self.module_).cpu()
         moved = {"device": "cpu", **_parts_of(module)}
-        return {**self.__dict__, **moved, "optimizer_state_": None}
+        return {**self.__dict__, **moved, "optimizer_state_": None, "exact_": None}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
 
     def __deepcopy__(self, memo):
         net = memo[id(self)] = object.__new__(type(self))
-        net.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        net.__dict__.update(copy.deepcopy({**self.__dict__, "exact_": None}, memo))
         return net
+
+
+class _Weights:
+    """All parameters and buffers of a module, to tell whether they changed.
+
+    A tenth of the time of `module.parameters()`.
+    """
+
+    def __init__(self, module):
+        self.slots = [
+            (owner, name, value)
+            for part in module.modules()
+            for owner in (part._parameters, part._buffers, part._modules)
+            for name, value in owner.items()
+        ]
+        self.tensors = [x for *_, x in self.slots if isinstance(x, torch.Tensor)]
+        self.versions = self._versions()
+
+    def _versions(self):
+        return [None if x.is_inference() else x._version for x in self.tensors]
+
+    def is_same(self):
+        return (
+            all(owner.get(name) is value for owner, name, value in self.slots)
+            and self._versions() == self.versions
+        )
 
 
 def _lay_out_alike(optimizer):

@@ -547,6 +547,8 @@ OTHER_PARAMETERS = {
     "validation_fraction": 0.3,
     "n_iter_no_change": 3,
     "max_time": 60.0,
+    "checkpoint": "folder",
+    "checkpoint_every": 3,
     "precision": "float32",
     "compile": "eager",
     "device": "auto",

@@ -36,7 +36,7 @@ METHODS = [
     "interpolate",
     "quantize",
 ]
-PROPERTIES = ["encoder_", "decoder_", "history_", "codebook_"]
+PROPERTIES = ["components_", "encoder_", "decoder_", "history_", "codebook_"]
 # What only the docstring of the estimator has, for all of its methods.
 NO_EXTENDED_SUMMARY, NO_SEE_ALSO, NO_EXAMPLES = "ES01", "SA01", "EX01"
 NAMED_RETURN = "RT02"  # scikit-learn names what is returned

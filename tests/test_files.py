@@ -284,6 +284,25 @@ def test_file_is_as_large_as_the_weights(path):
     assert path.stat().st_size < 1.05 * weights + 20_000
 
 
+def test_principal_axes_are_written_on_demand(fitted, path):
+    dump(fitted, path)
+    restored = load(path)
+    with pytest.raises(AttributeError, match="keep_components=True"):
+        restored.components_  # noqa: B018
+    dump(fitted, path, keep_components=True)
+    assert_array_equal(load(path).components_, fitted.components_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_training_goes_on_without_principal_axes(path):
+    for early_stopping in (True, False):
+        settings = {"warm_start": True, "early_stopping": early_stopping}
+        fitted = estimator(max_epochs=1, **settings).fit(X)
+        dump(fitted, path, keep_optimizer=True)
+        restored = load(path)
+        assert_array_equal(restored.fit(X).transform(X), fitted.fit(X).transform(X))
+
+
 def test_card_tells_of_data_and_pca(file, fitted):
     with safetensors.safe_open(file, framework="pt") as opened:
         facts = json.loads(opened.metadata()["skae"])

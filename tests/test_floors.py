@@ -8,7 +8,7 @@ import pytest
 import skae
 
 FLOORS = [
-    ["_runtime", "_images", "_parts"],
+    ["_archive", "_runtime", "_images", "_parts"],
     [
         "networks",
         "losses",
@@ -21,6 +21,7 @@ FLOORS = [
         "_validation",
         "_mlp_step",
     ],
+    ["_checkpoint"],
     ["_fitting"],
     ["_state"],
     ["_autoencoder"],

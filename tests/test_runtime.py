@@ -1,10 +1,13 @@
 """What a fit borrows from the process, it gives back."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
 from torch import nn
 
 from skae import AutoencoderTransformer
@@ -457,3 +460,114 @@ def test_a_million_threads_are_not_started():
     X = np.random.default_rng(0).normal(size=(50, 3))
     for n_jobs in (10**6, np.int64(1), True):
         AutoencoderTransformer(1, n_jobs=n_jobs, random_state=0).fit(X).transform(X)
+
+
+# Out of memory
+
+
+class Hungry(nn.Module):
+    """Stands in for a device of little memory: fails as torch does, for many rows."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encoder = nn.Linear(n_features, n_components)
+        self.decode = nn.Linear(n_components, n_features)
+
+    def encode(self, X):
+        if len(X) > MEMORY["training" if self.training else "use"]:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.encoder(X)
+
+
+MEMORY = {"training": np.inf, "use": np.inf}  # most rows
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    def set_to(n_rows, use):
+        monkeypatch.setitem(MEMORY, "training", n_rows)
+        monkeypatch.setitem(MEMORY, "use", use)
+
+    return set_to
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(0.1, 2, 200)])
+def test_batch_beyond_the_memory_is_computed_in_parts(memory, weight):
+    settings = {"network": Hungry, "batch_size": 64, "max_epochs": 3, "random_state": 0}
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    whole = AutoencoderTransformer(2, **settings).fit(X, sample_weight=weight)
+    memory(40, use=40)
+    with pytest.warns(UserWarning, match="64 rows does not fit .* 2 parts"):
+        parts = AutoencoderTransformer(2, **settings).fit(X, sample_weight=weight)
+    assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-9)
+    assert_allclose(
+        parts.validation_loss_curve_, whole.validation_loss_curve_, rtol=1e-9
+    )
+    assert_allclose(parts.transform(X), whole.transform(X), atol=1e-9)
+    assert parts.net_.n_parts_ == 1  # forgotten with the fit
+
+
+def test_transform_halves_its_batch(memory):
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    fitted = AutoencoderTransformer(2, network=Hungry, max_epochs=1).fit(X)
+    expected = fitted.transform(X)
+    memory(7, use=7)
+    assert_allclose(fitted.transform(X), expected, atol=1e-12)
+
+
+def test_no_memory_at_all_is_said(memory):
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    memory(0, use=2)
+    autoencoder = AutoencoderTransformer(
+        2, network=Hungry, batch_size=2, early_stopping=False
+    )
+    with pytest.raises(MemoryError, match="batch_size=2.* Lower batch_size"):
+        with pytest.warns(UserWarning, match="2 parts"):
+            autoencoder.fit(X)
+
+
+def test_what_is_out_of_memory():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.int8)
+    assert runtime.is_out_of_memory(caught.value)
+    assert runtime.is_out_of_memory(MemoryError())
+    assert not runtime.is_out_of_memory(RuntimeError("CUDA error"))
+
+
+# One row
+
+
+def test_exact_weights_follow_the_weights():
+    """A copy in double precision is kept, and must not outlive its weights."""
+    X = load_digits().data[:200]
+    fitted = AutoencoderTransformer(2, max_epochs=1, precision="float32").fit(X)
+    module, row = fitted.net_.module_, X[:1]
+    before = fitted.transform(row)
+    assert_array_equal(fitted.transform(row), before)
+    with torch.no_grad():
+        module.units.mul_(2)
+    assert_array_equal(fitted.transform(row), 2 * before)
+    module.load_state_dict(
+        {name: x.clone() for name, x in module.state_dict().items()}, assign=True
+    )
+    module.units = module.units / 2
+    assert_array_equal(fitted.transform(row), before)
+    assert fitted.net_.exact_module() is fitted.net_.exact_module()
+    assert copy.deepcopy(fitted.net_).exact_ is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        np.array([[np.nan] * 64]),
+        np.array([[np.inf] * 64], np.float32),
+        np.ones((1, 63)),
+        np.ones(64),
+        np.ma.masked_array(np.ones((1, 64)), np.ones((1, 64), bool)),
+    ],
+    ids=["nan", "inf", "narrow", "flat", "masked"],
+)
+def test_short_way_of_small_arrays_checks_them(row):
+    fitted = AutoencoderTransformer(2, max_epochs=1).fit(load_digits().data[:200])
+    with pytest.raises(ValueError, match="X|array"):
+        fitted.transform(row)

@@ -532,6 +532,8 @@ BAD_PARAMETERS = {
     "batch_size": [-1, 0, 2.5, "big"],
     "max_epochs": [-1, 0, 1.5, "many"],
     "max_time": [0, -1, np.nan, "long"],
+    "checkpoint": [3, True, ["folder"]],
+    "checkpoint_every": [0, -1, 1.5, None],
     "tol": [-1, np.nan],
     "early_stopping": ["yes", None, 1],
     "validation_fraction": [0, 1, 1.5, -0.1],

@@ -1,0 +1,208 @@
+"""Facts and tensors in one safetensors file, written whole or not at all.
+
+The header has the facts as JSON. Reading executes nothing, and finds any damage.
+"""
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+
+import numpy as np
+import safetensors.torch
+import sklearn
+import skorch
+import torch
+
+__all__ = [
+    "ModelFileError",
+    "decoded_epoch",
+    "encoded_epoch",
+    "pack",
+    "unpack",
+    "versions",
+    "with_tensors",
+    "without_tensors",
+    "write",
+]
+
+
+class ModelFileError(ValueError):
+    """A model file cannot be read, and why."""
+
+
+def pack(facts, arrays):
+    """Return the bytes of a file.
+
+    Parameters
+    ----------
+    facts : dict
+        Fit for JSON; gets the checksum of the arrays.
+
+    arrays : dict of str to Tensor or ndarray
+    """
+    tensors = {
+        name: torch.as_tensor(x)
+        .detach()
+        .cpu()
+        .clone(memory_format=torch.contiguous_format)
+        for name, x in arrays.items()
+    }
+    text = json.dumps({**facts, "sha256": _digest(tensors)}, allow_nan=False)
+    metadata = {"skae": text, "skae_sha256": _sha256(text.encode())}
+    return safetensors.torch.save(tensors, metadata)
+
+
+def unpack(data, kind, newest):
+    """Return facts and tensors of a file, all checksums checked.
+
+    Parameters
+    ----------
+    data : bytes
+
+    kind : str
+        The "format" that the facts must have.
+
+    newest : int
+        The last "format_version" that can be read.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no such file, damaged, or of a newer skae. Foreign files may raise
+        other exceptions.
+    """
+    if len(data) < 8:
+        raise ModelFileError("it is empty or cut: there is no header.")
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > len(data) - 8:
+        raise ModelFileError(
+            "it is cut, or no model file: its header is not all there."
+        )
+    header = json.loads(data[8 : 8 + length].decode())
+    metadata = header.get("__metadata__") or {}
+    if "skae" not in metadata:
+        raise ModelFileError("it was not written by skae.dump.")
+    text = metadata["skae"]
+    if _sha256(text.encode()) != metadata.get("skae_sha256"):
+        raise ModelFileError("it is damaged: the checksum of its header differs.")
+    facts = json.loads(text)
+    if facts["format"] != kind or type(facts["format_version"]) is not int:
+        raise ModelFileError("it was not written by skae.dump.")
+    if facts["format_version"] > newest:
+        raise ModelFileError(
+            f"it has format version {facts['format_version']}, of a newer skae "
+            f"({facts['versions']['skae']}); this one reads up to {newest}. "
+            "Upgrade skae."
+        )
+    tensors = safetensors.torch.load(data)
+    if _digest(tensors) != facts["sha256"]:
+        raise ModelFileError("it is damaged: the checksum of its arrays differs.")
+    return facts, tensors
+
+
+def encoded_epoch(epoch):
+    """Return the numbers of an epoch; what else a callback wrote down is left out."""
+    plain = {}
+    for name, value in epoch.items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float) and not np.isfinite(value):
+            value = {"float": repr(value)}
+        if isinstance(value, (bool, int, float, str, dict)) or value is None:
+            plain[name] = value
+    return plain
+
+
+def decoded_epoch(plain):
+    """Undo `encoded_epoch`."""
+    epoch = {"batches": []}
+    for name, value in plain.items():
+        is_odd = isinstance(value, dict)
+        epoch[name] = float(value["float"]) if is_odd else value
+    return epoch
+
+
+def without_tensors(value, arrays, name):
+    """Return nested lists and dicts with the names of their tensors instead of them."""
+    if isinstance(value, torch.Tensor):
+        arrays[name] = value
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {
+            "dict": {
+                key: without_tensors(one, arrays, f"{name}.{key}")
+                for key, one in value.items()
+            }
+        }
+    if isinstance(value, (list, tuple)):
+        return [
+            without_tensors(one, arrays, f"{name}.{number}")
+            for number, one in enumerate(value)
+        ]
+    return value
+
+
+def with_tensors(value, tensors):
+    """Undo `without_tensors`."""
+    if isinstance(value, list):
+        return [with_tensors(one, tensors) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "tensor" in value:
+        return tensors[value["tensor"]]
+    return {key: with_tensors(one, tensors) for key, one in value["dict"].items()}
+
+
+def versions():
+    """Return the versions of the libraries that results depend on."""
+    from importlib.metadata import version
+
+    return {
+        "skae": version("skae"),
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "skorch": skorch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def write(path, data):
+    """Put a whole file in the place of an older one, or leave that as it is."""
+    path = os.path.abspath(os.fspath(path))
+    handle, draft = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".skae-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, _usual_mode(path))
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def _digest(tensors):
+    """Return one checksum of all arrays with their names, dtypes and shapes."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        x = tensors[name]
+        total.update(f"{name} {x.dtype} {tuple(x.shape)}\n".encode())
+        total.update(x.reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def _sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def _usual_mode(path):
+    """Return the mode of the older file, or what a new one usually gets."""
+    try:
+        return os.stat(path).st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
