@@ -21,6 +21,7 @@ from skorch.callbacks import ParamMapper
 from torch.optim import AdamW
 
 from skae import _validation as check
+from skae._advice import advise_on_code, advise_on_columns, advise_on_units
 from skae._callbacks import BestEpoch, ProgressLine, TimeLimit
 from skae._checkpoint import Checkpoint, fingerprint
 from skae._mlp_step import MLPStep
@@ -215,9 +216,24 @@ class Fitting:
                     self._warn_if_poor(train if valid is None else valid)
                     self._warn_if_nothing_learnt(valid)
             self._finish()
+            self._advise()
         if self.checkpoint is not None and not self.interrupted:
             self.checkpoint.remove()
         return self
+
+    def _advise(self):
+        """Warn of what is odd about the data or the code."""
+        if self.interrupted:
+            return
+        if self.form is None and self.loss.standardized:
+            names = getattr(self.estimator, "feature_names_in_", None)
+            advise_on_columns(self.data, names)
+        rows = self._standardized(self.data).copy(corrupt=None)
+        spread = self.net.code_spread(rows.thinned(ROWS_TO_WARN_BY))
+        advise_on_code(spread, self.start, self.bottleneck.has_prior)
+        if self._network_name() == "mlp" and self.proven is not False:
+            few = rows.thinned(ROWS_TO_WARN_BY).take(slice(0, 500))[0]
+            advise_on_units(self.net.module_, few.to(self.plan.device))
 
     def _prepare_checkpoint(self, previous):
         """Look for what an earlier run of this very fit has left."""
@@ -704,7 +720,7 @@ class Fitting:
                 f"start, with PCA's codes. Lower learning_rate (now {self.net.lr:g}), "
                 "raise alpha, or pass more rows.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
 

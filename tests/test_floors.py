@@ -8,7 +8,7 @@ import pytest
 import skae
 
 FLOORS = [
-    ["_archive", "_runtime", "_images", "_parts"],
+    ["_advice", "_archive", "_runtime", "_images", "_parts"],
     [
         "networks",
         "losses",
