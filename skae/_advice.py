@@ -15,6 +15,7 @@ FEW = 0.25  # of the columns
 FEWEST_COLUMNS = 4  # of which "few" and "the others" can be told
 COLLAPSED = 1e-3  # of the largest spread among the components
 COLLAPSED_TO_PRIOR = 0.1  # spread, where the prior has one; 0.005 nats are left
+FEWEST_ROWS = 20  # that tell whether a unit is dead
 MANY = 0.5  # of the units of a layer
 
 
@@ -93,9 +94,9 @@ def advise_on_code(spread, start, has_prior):
         return  # all rows are the same
     if rank < n_components < len(start.mean):
         _warn(
-            f"X has only {rank} independent directions, but n_components="
-            f"{n_components}: the components from {rank} on have nothing of their own "
-            f"to say. Set n_components={rank} or less."
+            f"X has only {rank} independent direction{'' if rank == 1 else 's'}, but "
+            f"n_components={n_components}: the components from {rank} on have nothing "
+            f"of their own to say. Set n_components={rank} or less."
         )
     least = COLLAPSED * spread.max()
     if has_prior:
@@ -124,9 +125,10 @@ def advise_on_units(module, X):
         Some rows, standardised.
     """
     dead = []
+    if len(X) < FEWEST_ROWS:
+        return
     with torch.no_grad():
-        code = module.encode(X)
-        inputs = {"encoder": X, "decoder": code / module.units[: code.shape[1]]}
+        inputs = {"encoder": X, "decoder": module.code(X)}
         for half, x in inputs.items():
             layers = getattr(module.network, half)
             hidden = 0

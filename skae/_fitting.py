@@ -38,6 +38,7 @@ from skae._runtime import (
     choose_precision,
     choose_threads,
     count_products,
+    import_lazy_parts,
     torch_threads,
     training_modes,
 )
@@ -231,7 +232,8 @@ class Fitting:
         rows = self._standardized(self.data).copy(corrupt=None)
         spread = self.net.code_spread(rows.thinned(ROWS_TO_WARN_BY))
         advise_on_code(spread, self.start, self.bottleneck.has_prior)
-        if self._network_name() == "mlp" and self.proven is not False:
+        is_trained = self.proven is not False and self.start.spread.any()
+        if self._network_name() == "mlp" and is_trained:
             few = rows.thinned(ROWS_TO_WARN_BY).take(slice(0, 500))[0]
             advise_on_units(self.net.module_, few.to(self.plan.device))
 
@@ -513,6 +515,7 @@ class Fitting:
     def _train(self, train, valid, schedule):
         """Train the net and restore its best epoch."""
         net, estimator = self.net, self.estimator
+        import_lazy_parts()
         if isinstance(net.module_, PCAStart):
             net.module_.half_whiten(self.start)
         train, monitor, start_loss = self._standardized(train), "train_loss", np.inf

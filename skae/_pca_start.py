@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from scipy.special import ndtr, stdtrit
 from torch import nn
 
+from skae._runtime import undrawn
+
 EXACT_SIZE = 1024  # largest matrix that is decomposed exactly
 WIDE = 256  # features from which products of many float32 rows are made in float32
 POWER_ITERATIONS = 10
@@ -334,13 +336,13 @@ class PCAStart(Codec):
     def __init__(self, network, start, loss, bottleneck):
         n_components, n_features = len(start.spread), len(start.mean)
         super().__init__(network, n_components, loss, bottleneck)
-        self.encoder_path = nn.utils.skip_init(
+        self.encoder_path = undrawn(
             nn.Linear, n_features, n_components, bias=False, dtype=torch.float64
         )
         spread = _positive_spread(start)
         self.units.copy_(torch.from_numpy(spread))
         n_outputs = len(start.output.mean)
-        self.decoder_path = nn.utils.skip_init(
+        self.decoder_path = undrawn(
             nn.Linear, n_components, n_outputs, dtype=torch.float64
         )
         if start.components is not None:

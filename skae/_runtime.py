@@ -5,6 +5,7 @@ registers a hook that keeps forked children from hanging.
 """
 
 import os
+import signal
 import threading
 from contextlib import contextmanager, nullcontext
 
@@ -17,7 +18,7 @@ SMALL_FIT = 1e10  # a whole fit; about a second in double precision on one core
 AUTOCAST_STEP = 5e7  # one step; below it the casts to bfloat16 cost more than they gain
 MOST_THREADS = 256  # a million of them would end the process
 
-_forked = False
+_forked = _has_lazy_parts = False
 _global_rng_lock = threading.RLock()
 
 
@@ -119,6 +120,53 @@ def _set_global_rng_states(states):
     torch.set_rng_state(cpu_state)
     if cuda_state is not None:
         torch.cuda.set_rng_state(cuda_state)
+
+
+def undrawn(kind, *sizes, **options):
+    """Return a new layer without weights: they are to be set.
+
+    As `nn.utils.skip_init`, which imports sympy and half of torch on its way.
+    """
+    bare = type(kind.__name__, (kind,), {"reset_parameters": lambda layer: None})
+    layer = bare(*sizes, **options)
+    layer.__class__ = kind
+    return layer
+
+
+@contextmanager
+def interrupts_deferred():
+    """Let a Ctrl-C wait until the end, where one can be let wait."""
+    handler = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and callable(handler)):  # not ours, or it never gets to us
+        yield
+        return
+    came = []
+    signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            handler(*came[0])
+
+
+def import_lazy_parts():
+    """Have torch import now what it would at its first step, in one piece.
+
+    These are 800 modules; one that a Ctrl-C leaves half imported would break all later
+    fits of the process.
+    """
+    global _has_lazy_parts
+    if _has_lazy_parts:
+        return
+    with interrupts_deferred(), torch.device("cpu"):
+        number = torch.nn.Parameter(torch.zeros(1))
+        number.grad = torch.zeros(1)
+        optimizer = torch.optim.AdamW([number], fused=True)
+        torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=2)
+        optimizer.step()
+    _has_lazy_parts = True
 
 
 @contextmanager

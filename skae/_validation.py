@@ -29,7 +29,11 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skae._parts import Part
-from skae._runtime import available_devices, is_out_of_memory
+from skae._runtime import (
+    available_devices,
+    interrupts_deferred,
+    is_out_of_memory,
+)
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -546,8 +550,11 @@ def check_checkpoint(folder):
 
 def check_compile(backend):
     """Raise if torch.compile does not know the backend."""
-    known = torch.compiler.list_backends(exclude_tags=())
-    if isinstance(backend, str) and backend not in known:
+    if not isinstance(backend, str):
+        return
+    with interrupts_deferred():  # it imports much of torch
+        known = torch.compiler.list_backends(exclude_tags=())
+    if backend not in known:
         raise ValueError(
             f"compile={backend!r} is no backend of torch.compile. Known here: "
             f"{', '.join(known)}; True is 'inductor', False compiles nothing."

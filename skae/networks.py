@@ -14,6 +14,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from skae._runtime import undrawn
+
 __all__ = [
     "ACTIVATIONS",
     "NETWORKS",
@@ -338,7 +340,7 @@ def _conv(n_in, n_out, size, stride, generator):
         1 if side == 1 else max(3, 2 * step - 1)
         for side, step in zip(size, stride, strict=True)
     ]
-    conv = nn.utils.skip_init(
+    conv = undrawn(
         nn.Conv2d,
         n_in,
         n_out,
@@ -405,7 +407,7 @@ def _layers(sizes, activation, generator):
 
 def _linear(n_in, n_out, generator):
     """Return a linear layer with the weights of He et al. (2015), also for its bias."""
-    linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float32)
+    linear = undrawn(nn.Linear, n_in, n_out, dtype=torch.float32)
     return _with_he_weights(linear, n_in, generator)
 
 

@@ -171,8 +171,8 @@ def test_grid_search_shares_a_folder(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"n_components": 3}, {"alpha": 0.02}, {"random_state": 1}, {"X": X + 1}],
-    ids=str,
+    [{"n_components": 3}, {"alpha": 0.02}, {"random_state": 1}, {"X": 2 * X}],
+    ids=lambda change: ", ".join(change),
 )
 def test_another_fit_does_not_go_on_from_it(change, tmp_path):
     fit_killed(tmp_path)

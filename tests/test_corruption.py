@@ -388,6 +388,7 @@ WITHOUT_ZERO = {
 
 
 @pytest.mark.parametrize("X", WITHOUT_ZERO.values(), ids=WITHOUT_ZERO)
+@pytest.mark.filterwarnings("ignore:X has the same value")
 def test_masked_values_are_the_zero_of_what_fit_saw(seen, X):
     fitted = estimator(MaskingNoise(0.9), n_components=4).fit(X)
     for _, spoilt in seen:

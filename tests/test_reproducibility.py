@@ -259,7 +259,7 @@ def test_concurrent_transforms_equal_the_serial_one(case):
     fitted = estimator(case).fit(X)
     serial = fitted.transform(X)
     with ThreadPoolExecutor(4) as pool:
-        for code in pool.map(lambda _: fitted.transform(X), range(12)):
+        for code in pool.map(lambda _: fitted.transform(X), range(120)):
             np.testing.assert_array_equal(code, serial)
 
 

@@ -213,11 +213,13 @@ def test_one_feature_is_reconstructed():
     assert autoencoder(n_components=1).fit(X[:, :1]).score(X[:, :1]) > 0.99
 
 
+@pytest.mark.filterwarnings("ignore:X has the same value")
 def test_constant_data_is_reconstructed():
     constant = np.tile([0.0, 1e-3, 7.0, 1e6], (30, 1))
     assert_allclose(autoencoder().fit(constant).reconstruct(constant), constant)
 
 
+@pytest.mark.filterwarnings("ignore:X has the same value")
 def test_constant_column_counts_with_the_common_scale():
     # Dividing by the spread of a constant column would make a tiny shift enormous.
     constant = np.column_stack([X, np.ones(30)])
@@ -229,6 +231,7 @@ def test_constant_column_counts_with_the_common_scale():
 
 
 @pytest.mark.parametrize("n_samples", [2, 5, 29, 30])
+@pytest.mark.filterwarnings("ignore:X has only 1 independent")
 def test_fewer_rows_than_batch_size_are_one_batch(n_samples):
     estimator = autoencoder(batch_size=1000).fit(X[:n_samples])
     assert_array_equal(
