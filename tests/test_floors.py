@@ -25,7 +25,7 @@ FLOORS = [
     ["_fitting"],
     ["_state"],
     ["_autoencoder"],
-    ["_files"],
+    ["_files", "onnx"],
     ["__init__"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
