@@ -117,14 +117,18 @@ def outcome(path, X, code, is_forged):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = load(path).transform(X)
+            model = load(path)
+            found = model.transform(X)
+            rebuilt = model.inverse_transform(found)
+            model.score_samples(X), model.history_, repr(model)
     except ModelFileError:
         return "refused"
     except Exception as error:
         return f"escape: {type(error).__name__}: {str(error)[:60]}"
     if np.array_equal(found, code):
         return "unchanged"
-    return "read" if is_forged and np.isfinite(found).all() else "escape: other codes"
+    is_finite = np.isfinite(found).all() and np.isfinite(rebuilt).all()
+    return "read" if is_forged and is_finite else "escape: other codes"
 
 
 def main():

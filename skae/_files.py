@@ -43,7 +43,15 @@ PARTS = {
         Sum,
     )
 }
-SCALARS = ("batch_size_", "proven_", "pca_loss_", "best_epoch_", "_dtype", "_seen")
+# Attributes that are plain, and what they have to be.
+SCALARS = {
+    "batch_size_": lambda value: type(value) is int and value >= 1,
+    "proven_": lambda value: value is None or type(value) is bool,
+    "pca_loss_": lambda value: value is None or type(value) is float,
+    "best_epoch_": lambda value: type(value) is int and value >= 0,
+    "_dtype": lambda value: value in ("float32", "float64"),
+    "_seen": lambda value: [type(one) for one in value] == [int, float, float],
+}
 LEFT_OUT = ("callbacks", "checkpoint")  # code, and a folder of this machine
 MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 MIXTURE_FACTS = ("converged_", "n_iter_", "lower_bound_", "n_features_in_")
@@ -314,22 +322,34 @@ def _restore(facts, tensors, trusted):
     if set(structure) != set(SHAPING):
         raise ModelFileError("it lacks a parameter that shapes the net.")
     estimator = AutoencoderTransformer(**parameters)
-    estimator._validate_params()
+    for one in (estimator, AutoencoderTransformer(**structure)):
+        one._validate_params()
     solver = solver_class_and_options(estimator.solver)[0]
     arrays = {name: x.numpy() for name, x in tensors.items()}
     vars(estimator).update(
         restore(facts, tensors, structure, solver),
-        **{name: facts["scalars"][name] for name in SCALARS},
+        **_checked_scalars(facts["scalars"]),
         _structure=structure,
         explained_variance_ratio_=arrays.get("explained_variance_ratio_"),
         density_=_restored_density(facts["density"], arrays, decode),
         n_features_in_=facts["n_features"],
     )
-    if facts["feature_names"] is not None:
-        estimator.feature_names_in_ = np.array(facts["feature_names"], dtype=object)
+    names = facts["feature_names"]
+    if names is not None:
+        if [type(name) for name in names] != [str] * facts["n_features"]:
+            raise ModelFileError("its features and their names differ in number.")
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     if facts["output"]:
         estimator.set_output(transform=facts["output"]["transform"])
     return estimator
+
+
+def _checked_scalars(scalars):
+    """Return the plain attributes if they are what they have to be."""
+    for name, is_right in SCALARS.items():
+        if not is_right(scalars[name]):
+            raise ModelFileError(f"its {name} is {scalars[name]!r}.")
+    return {name: scalars[name] for name in SCALARS}
 
 
 def _checked(trusted):

@@ -5,6 +5,7 @@ back the network is built anew by our own code, on torch's "meta" device, which
 allocates nothing, and takes the weights only if names, shapes and dtypes agree.
 """
 
+import math
 from contextlib import nullcontext
 from dataclasses import asdict
 
@@ -125,17 +126,23 @@ def restore(facts, tensors, structure, solver):
         If they do not fit together.
     """
     n_kept, n_components = facts["n_kept"], len(tensors["start.spread"])
-    if not (n_kept is None or 1 <= n_kept <= n_components):
+    is_count = _is_count(n_kept) and n_kept <= n_components
+    if not (n_kept is None or is_count):
         raise StateError(f"{n_kept} of {n_components} components are kept.")
     start = _restored_start(facts, {name: x.numpy() for name, x in tensors.items()})
     net = _restored_net(facts, tensors, structure, start)
     net.optimizer_state_ = _restored_optimizer(facts.get("optimizer"), tensors, solver)
-    form = _restored_form(facts["form"])
+    form = _restored_form(facts["form"], len(start.mean))
+    target_form = _restored_form(facts["target_form"], len(start.output.mean))
     return {
         **described(net, start, form, net.module_.n_kept),
-        "_target_form": _restored_form(facts["target_form"]),
+        "_target_form": target_form,
         "_streams": _restored_streams(facts.get("streams"), tensors),
     }
+
+
+def _is_count(value):
+    return type(value) is int and value >= 1
 
 
 def _encoded_form(form):
@@ -164,10 +171,14 @@ def _describe_streams(streams, arrays):
     return state["facts"]
 
 
-def _restored_form(encoded):
+def _restored_form(encoded, n_pixels):
     if encoded is None:
         return None
     row_shape, image_shape = tuple(encoded["row_shape"]), tuple(encoded["image_shape"])
+    if not all(map(_is_count, row_shape + image_shape)):
+        raise StateError(f"images have the shape {image_shape}, rows {row_shape}.")
+    if not n_pixels == math.prod(row_shape) == math.prod(image_shape):
+        raise StateError(f"images of shape {image_shape} do not fit rows {row_shape}.")
     dtype = np.dtype(encoded["dtype"])
     if dtype.kind not in "biuf":
         raise StateError(f"images have the dtype {dtype}.")
@@ -236,7 +247,9 @@ def _restored_net(facts, tensors, structure, start):
     _take_weights(module, weights, assign=is_ours)
     module.recipe, module.n_kept = recipe, facts["n_kept"]
     net = build_net(module.eval(), _present_device(about["device"]), about["precision"])
-    net.lends_stream_ = about["lends_stream"]
+    if not (_is_count(about["batch_size"]) and _is_count(about["max_epochs"])):
+        raise StateError("the net has no whole number of rows and epochs.")
+    net.lends_stream_ = bool(about["lends_stream"])
     for name in ("lr", "batch_size", "max_epochs"):
         setattr(net, name, about[name])
     net.initialize()

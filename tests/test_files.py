@@ -464,6 +464,20 @@ EDITS = {
     "precision": setting("net", "precision", value="float32"),
     "device": setting("net", "device", value="os.system"),
     "n_kept": setting("n_kept", value=-1),
+    "n_kept is no number": setting("n_kept", value=True),
+    "loss is no loss": setting("structure", "loss", value=HUGE),
+    "names": setting("feature_names", value=["a"]),
+    "rows": setting("net", "batch_size", value="os.system"),
+    "result": setting("scalars", "_dtype", value="os.system"),
+    "shape": setting(
+        "form",
+        value={
+            "row_shape": [64],
+            "image_shape": [8, 9],
+            "channel_order": None,
+            "dtype": "<f8",
+        },
+    ),
     "solver": setting("parameters", "solver", value={"named": "torch.optim.system"}),
     "dtype": setting(
         "form",
