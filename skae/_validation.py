@@ -52,6 +52,7 @@ __all__ = [
     "Options",
     "RealNotInt",
     "StrOptions",
+    "check_at_most_two",
     "check_bottleneck",
     "check_built_network",
     "check_callbacks",
@@ -72,7 +73,6 @@ __all__ = [
     "check_input",
     "check_is_module",
     "check_is_no_class",
-    "check_is_pair",
     "check_loss_result",
     "check_n_labels",
     "check_network",
@@ -971,11 +971,11 @@ def check_trained(estimator):
         )
 
 
-def check_is_pair(components):
-    """Raise unless there are two components, one for each axis."""
-    if len(components) != 2:
+def check_at_most_two(components):
+    """Raise if there are more components than axes."""
+    if len(components) > 2:
         raise ValueError(
-            f"components={tuple(components)!r} must be two: one across and one up."
+            f"components={tuple(components)!r} must be one or two: across and up."
         )
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from skae._validation import (
+    check_at_most_two,
     check_components,
     check_has_methods,
     check_has_rows,
     check_image_form,
-    check_is_pair,
     check_matplotlib_support,
     check_n_labels,
     check_n_samples,
@@ -51,9 +51,9 @@ class LatentSpaceDisplay:
     y : array-like of shape (n_samples,), default=None
         Labels or numbers by which points are coloured.
 
-    components : tuple of two int, default=(0, 1)
-        The components to draw: across and up. Of a code of one component it is alone
-        in any case.
+    components : int or tuple of int, default=(0, 1)
+        The components to draw: across and up, or one alone. Of a code of one component
+        (0, 1) is that one.
 
     grid_values : tuple of two ndarray, default=None
         Values of the two components in the grid: across and, from the top, down.
@@ -76,14 +76,14 @@ class LatentSpaceDisplay:
     Attributes
     ----------
     scatters_ : list of matplotlib Artist
-        The points: of each class, or of all rows together. Empty where a code of one
-        component is a histogram.
+        The points: of each class, or of all rows together. Empty where one component is
+        a histogram.
 
     images_ : ndarray of matplotlib Artist, of shape (n_down, n_across), or None
         The images behind; None where there is no code near.
 
     bars_ : list of matplotlib Artist or None
-        The histogram of a code of one component without y.
+        The histogram of one component without y.
 
     colorbar_ : matplotlib Colorbar or None
         Of y, where it is numbers.
@@ -150,8 +150,7 @@ class LatentSpaceDisplay:
             Keywords of `matplotlib.axes.Axes.imshow` for the images behind.
 
         hist_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.hist`, for a code of one component without
-            y.
+            Keywords of `matplotlib.axes.Axes.hist`, for one component without y.
 
         Returns
         -------
@@ -205,6 +204,7 @@ class LatentSpaceDisplay:
 
     def _draw_points(self, across, up, values, labels, scatter_kw):
         """Draw codes as points: for each label, or in colours of numbers."""
+        import matplotlib as mpl
         from matplotlib.collections import PathCollection
 
         style = {
@@ -216,7 +216,8 @@ class LatentSpaceDisplay:
         if labels is None:
             if values is not None:
                 del style["color"]
-                style.update(c=values, cmap="viridis")
+                cmap = mpl.colormaps["viridis"].with_extremes(bad="0.7")
+                style.update(c=values, cmap=cmap, plotnonfinite=True)
             style = styled(PathCollection, style, scatter_kw)
             self.scatters_.append(self.ax_.scatter(across, up, **style))
             if values is not None:
@@ -306,8 +307,7 @@ class LatentSpaceDisplay:
         Parameters
         ----------
         estimator : fitted transformer, Pipeline or search
-            For the grid it has `inverse_transform`, as all steps of a Pipeline must
-            have then. So PCA can be looked at in the same way.
+            It may be PCA, to look at in the same way.
 
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or images
             Data to encode.
@@ -316,13 +316,14 @@ class LatentSpaceDisplay:
             Labels or numbers by which points are coloured. Whole numbers of which there
             are at most 20 different ones are labels.
 
-        components : tuple of two int, default=(0, 1)
-            The components to draw: across and up. Of a code of one component it is
-            drawn alone: against y, or as a histogram.
+        components : int or tuple of int, default=(0, 1)
+            The components to draw: across and up, or one alone, which is drawn against
+            y or as a histogram. Of a code of one component (0, 1) is that one.
 
         grid : bool, default=True
-            Whether to decode a grid of codes and to draw it behind the points. Only
-            images are drawn.
+            Whether to decode a grid of codes and to draw it behind the points, where
+            these are images. For that all steps of a Pipeline need `inverse_transform`;
+            else there is no grid.
 
         grid_resolution : int, default=12
             Number of images across and up, in [2, inf).
@@ -344,8 +345,7 @@ class LatentSpaceDisplay:
             Keywords of `matplotlib.axes.Axes.imshow` for the images behind.
 
         hist_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.hist`, for a code of one component without
-            y.
+            Keywords of `matplotlib.axes.Axes.hist`, for one component without y.
 
         Returns
         -------
@@ -383,10 +383,7 @@ class LatentSpaceDisplay:
         check_has_rows(code)
         shown = chosen_components(components, code.shape[1])
         grid_values = grid_X_hat = None
-        if grid and len(shown) == 2:
-            check_has_methods(
-                estimator, ["inverse_transform"], f"{cls.__name__} with grid=True"
-            )
+        if grid and len(shown) == 2 and hasattr(estimator, "inverse_transform"):
             grid_values = tuple(
                 np.linspace(*span_of(code[:, component]), grid_resolution)
                 for component in shown
@@ -413,11 +410,11 @@ class LatentSpaceDisplay:
 
 
 def chosen_components(components, n_components):
-    """Return two components, or the one that there is."""
+    """Return one or two components; of a code of one it is that one."""
     if n_components == 1 and tuple(np.ravel(components)) == (0, 1):
         return [0]
     chosen = check_components(components, n_components)
-    check_is_pair(chosen)
+    check_at_most_two(chosen)
     return chosen
 
 

@@ -213,6 +213,8 @@ def in_units(rows, center, scale):
 
 def pictures(rows, form):
     """Return rows as pictures: (n, height, width), or with channels last."""
+    if rows.dtype.kind == "b":
+        rows = rows.astype(np.float64)
     images = rows.reshape(len(rows), *form.image_shape)
     if form.channel_order == "first":
         images = np.moveaxis(images, 1, -1)
@@ -251,7 +253,6 @@ def as_shown(images, limits):
     """
     low, high = limits
     if images.ndim == 3:
-        images = images.astype(np.uint8) if images.dtype.kind == "b" else images
         return images, {"cmap": "gray", "vmin": low, "vmax": high}
     if images.dtype != np.uint8:
         images = images.astype(np.float64)

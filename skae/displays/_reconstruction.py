@@ -4,6 +4,7 @@ import numpy as np
 
 from skae._validation import (
     check_has_methods,
+    check_has_rows,
     check_image_form,
     check_matplotlib_support,
     check_shown,
@@ -463,6 +464,7 @@ class ReconstructionDisplay:
     @classmethod
     def _of_rows(cls, X, X_hat, X_target, n_samples, *, standardize, **options):
         """Return a display of the first rows, with the units of all rows."""
+        check_has_rows(X_hat)
         shown, X_hat = as_array(first_rows(X, n_samples)), X_hat[:n_samples]
         form = check_image_form(X_hat, options["image_shape"], options["channel_order"])
         compared = X if X_target is None else X_target
