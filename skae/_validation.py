@@ -68,18 +68,18 @@ __all__ = [
     "check_has_methods",
     "check_has_rows",
     "check_has_target",
-    "check_image_form",
     "check_hidden_layer_sizes",
+    "check_image_form",
     "check_input",
     "check_is_module",
     "check_is_no_class",
     "check_loss_result",
-    "check_n_labels",
-    "check_network",
     "check_magnitude",
     "check_matplotlib_support",
     "check_n_components",
+    "check_n_labels",
     "check_n_samples",
+    "check_network",
     "check_one_for_each_row",
     "check_pairs",
     "check_penalty",
@@ -90,6 +90,7 @@ __all__ = [
     "check_scores",
     "check_shown",
     "check_solver",
+    "check_standardize",
     "check_start",
     "check_takes",
     "check_target_range",
@@ -997,8 +998,8 @@ def check_n_labels(labels, most):
     """Raise if there are more labels than colours and markers tell apart."""
     if len(labels) > most:
         raise ValueError(
-            f"y has {len(labels)} different labels; colours and markers tell at most "
-            f"{most} apart. Name the rare ones 'other', or pass numbers."
+            f"y has {len(labels)} different labels; at most {most} can be told apart. "
+            "Give the rare ones one name, such as 'other'."
         )
 
 
@@ -1031,3 +1032,12 @@ def check_scores(scores):
             "score_samples returns them: at least one, and none of them NaN."
         )
     return scores
+
+
+def check_standardize(standardize):
+    """Raise unless it is True, False or "auto"."""
+    if not (isinstance(standardize, bool) or standardize == "auto"):
+        raise ValueError(
+            f"standardize={standardize!r} must be True, False or 'auto', which is True "
+            "for tables."
+        )

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 
@@ -31,6 +32,7 @@ from skae.displays import (
     LossCurveDisplay,
     ReconstructionDisplay,
 )
+from skae.displays._data import in_percent
 
 IMAGES, DIGITS = load_digits(return_X_y=False).images[:240], load_digits().target[:240]
 ROWS = IMAGES.reshape(len(IMAGES), -1)
@@ -247,8 +249,11 @@ def test_pca_has_no_curve():
 @pytest.mark.parametrize(
     ("parameters", "label"),
     [
-        ({"loss": "log_loss"}, "mean loss (log_loss)"),
-        ({"penalty": "l1"}, "mean loss with costs (squared_error, standardised units)"),
+        ({"loss": "log_loss"}, "mean loss\n(log_loss)"),
+        (
+            {"penalty": "l1"},
+            "mean loss with costs\n(squared_error, standardised units)",
+        ),
     ],
     ids=["log_loss", "penalty"],
 )
@@ -447,7 +452,7 @@ CONTAINERS = {
     "nullable": lambda X: X.convert_dtypes(),
     "polars": pl.from_pandas,
     "sparse": lambda X: sp.csr_array(X.to_numpy()),
-    "coo": lambda X: sp.coo_array(X.to_numpy()),
+    "coordinates": lambda X: sp.coo_array(X.to_numpy()),
 }
 
 
@@ -478,6 +483,39 @@ def test_a_pipeline_is_compared_in_the_space_of_x(scaled_iris):
     np.testing.assert_allclose(display.X_hat, X_hat)
     np.testing.assert_array_equal(display.X, IRIS.data[:2])
     assert display.feature_names == NAMES
+
+
+def test_names_given_are_written_and_those_of_a_target_win():
+    X = IRIS.data.iloc[:3]
+    target = X.add_prefix("true ")
+    drawn_names = []
+    for options in (
+        {"feature_names": np.array(list("abcd"))},
+        {"X_target": target},
+        {"X_target": target.to_numpy()},
+    ):
+        display = ReconstructionDisplay.from_predictions(X, X, **options)
+        drawn_names.append(texts(display.axes_[0].get_yticklabels()))
+    assert drawn_names[:2] == [list("abcd"), list(target.columns)]
+    assert not set(drawn_names[2]) & set(NAMES)
+
+
+@pytest.mark.parametrize("place", ["free", "subfigure"])
+def test_panels_take_the_place_of_any_axes(place, of_iris):
+    figure = plt.figure()
+    if place == "free":
+        ax = figure.add_axes((0.1, 0.2, 0.3, 0.6))
+    else:
+        ax = figure.subfigures(1, 2)[1].subplots()
+    display = ReconstructionDisplay.from_estimator(
+        of_iris, IRIS.data, n_samples=3, ax=ax
+    )
+    box = ax.get_position().padded(1e-6)
+    for panel in display.axes_:
+        inner = panel.get_position()
+        assert box.x0 <= inner.x0 < inner.x1 <= box.x1
+        assert box.y0 <= inner.y0 < inner.y1 <= box.y1
+    figure.canvas.draw()
 
 
 def test_many_features_are_curves(of_rows):
@@ -556,7 +594,7 @@ def test_pca_can_be_looked_at_in_the_same_way():
     np.testing.assert_allclose(display.X_hat, X_hat)
     space = LatentSpaceDisplay.from_estimator(pca, ROWS, image_shape=(8, 8))
     assert space.images_ is not None
-    assert "% of the variance" in space.ax_.get_xlabel()
+    assert "% of variance" in space.ax_.get_xlabel()
     LatentTraversalDisplay.from_estimator(pca, ROWS)
     scores = ErrorDistributionDisplay.from_estimator(pca, ROWS).scores
     np.testing.assert_array_equal(scores, pca.score_samples(ROWS))
@@ -679,7 +717,7 @@ def test_thirty_classes_can_be_told_apart(of_rows):
 
 def test_more_classes_than_looks_are_refused(of_rows):
     y = np.arange(len(ROWS)).astype(str)
-    with pytest.raises(ValueError, match="240 different labels.*at most 30"):
+    with pytest.raises(ValueError, match="240 different labels; at most 30 can be"):
         LatentSpaceDisplay.from_estimator(of_rows, ROWS, y)
 
 
@@ -887,6 +925,21 @@ def test_a_component_of_pca_moves_features_along_its_axis():
     assert texts(display.axes_[0].get_yticklabels()) == NAMES
 
 
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (1.0, "100%"),
+        (0.174, "17%"),
+        (0.0174, "1.7%"),
+        (2e-3, "0.2%"),
+        (1e-9, "<0.01%"),
+        (-0.02, "-2%"),
+    ],
+)
+def test_shares_are_written_in_a_few_letters(share, text):
+    assert in_percent(share) == text
+
+
 def test_share_of_the_variance_stands_beside_an_ordered_component():
     fitted = autoencoder(3, bottleneck="ordered").fit(ROWS)
     display = LatentTraversalDisplay.from_estimator(
@@ -897,7 +950,8 @@ def test_share_of_the_variance_stands_beside_an_ordered_component():
         fitted.explained_variance_ratio_,
         strict=True,
     ):
-        assert f"({100 * share:.3g}% of the variance)" in label
+        written = re.search(r"\((.*)% of variance\)", label)[1]
+        assert float(written) == pytest.approx(100 * share, abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -911,6 +965,7 @@ def test_share_of_the_variance_stands_beside_an_ordered_component():
         ({"percentiles": (5, 95)}, "two growing numbers"),
         ({"row": 240}, "row=240 must be None.*from 0 to 239"),
         ({"row": "mean"}, "row='mean' must be None"),
+        ({"standardize": None}, "standardize=None must be True, False or 'auto'"),
     ],
     ids=str,
 )
@@ -1009,6 +1064,16 @@ def test_other_detectors_can_be_looked_at_in_the_same_way():
     assert display.ax_.get_xlabel() == "score_samples"
     assert display.below_[0] == 0
     assert display.below_[1] == (forest.predict(ROWS) == -1).sum()
+
+
+def test_histogram_can_be_styled():
+    display = ErrorDistributionDisplay.from_predictions(
+        [-1.0, -2.0], hist_kw={"bins": 5, "fc": "red"}, line_kw={"lw": 3}, threshold=-1
+    )
+    (bars,) = display.bars_
+    assert len(bars) == 5
+    assert bars[0].get_facecolor() == mpl.colors.to_rgba("red")
+    assert display.line_.get_linewidth() == 3
 
 
 def test_equal_and_infinite_scores_are_drawn():

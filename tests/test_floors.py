@@ -27,7 +27,7 @@ FLOORS = [
     ["_state"],
     ["_autoencoder"],
     ["_files"],
-    ["displays._plotting"],
+    ["displays._data", "displays._plotting"],
     [
         "displays._error_distribution",
         "displays._latent_space",

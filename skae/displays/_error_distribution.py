@@ -9,18 +9,20 @@ from skae._validation import (
     check_scores,
     check_threshold,
 )
+from skae.displays._data import (
+    fitted_within,
+    last_step,
+    loss_name,
+    name_of,
+    read_y,
+    score_samples,
+)
 from skae.displays._plotting import (
     BLUE,
     CLASS_COLORS,
     INK,
     ORANGE,
-    fitted_within,
-    last_step,
-    loss_name,
-    name_of,
     new_axes,
-    read_y,
-    score_samples,
     span_of,
     styled,
 )

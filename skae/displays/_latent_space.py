@@ -12,19 +12,21 @@ from skae._validation import (
     check_n_labels,
     check_n_samples,
 )
-from skae.displays._plotting import (
-    BLUE,
-    CLASS_COLORS,
+from skae.displays._data import (
     as_array,
-    as_shown,
-    bulk_of,
     component_names_of,
     fitted_within,
     image_form_of,
     name_of,
-    new_axes,
     pictures,
     read_y,
+)
+from skae.displays._plotting import (
+    BLUE,
+    CLASS_COLORS,
+    as_shown,
+    bulk_of,
+    new_axes,
     span_of,
     styled,
 )

@@ -11,24 +11,27 @@ from skae._validation import (
     check_n_samples,
     check_percentiles,
     check_row,
+    check_standardize,
 )
-from skae.displays._plotting import (
-    FeaturePanels,
+from skae.displays._data import (
     as_array,
-    as_shown,
-    bulk_of,
     component_names_of,
-    draw_mosaic,
     feature_names_of,
     fitted_within,
     image_form_of,
     in_units,
-    mosaic_size,
-    new_axes,
     pictures,
     profiles,
     row_shape,
     spread_of,
+)
+from skae.displays._plotting import (
+    FeaturePanels,
+    as_shown,
+    bulk_of,
+    draw_mosaic,
+    mosaic_size,
+    new_axes,
     styled,
     units_of,
 )
@@ -325,6 +328,7 @@ class LatentTraversalDisplay:
         check_has_methods(estimator, ["transform", "inverse_transform"], cls.__name__)
         check_n_samples(n_steps, "n_steps", least=2)
         check_percentiles(percentiles)
+        check_standardize(standardize)
         codes = as_array(estimator.transform(X))
         check_has_rows(codes)
         n_components = codes.shape[1]

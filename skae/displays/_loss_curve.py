@@ -8,13 +8,15 @@ from skae._validation import (
     check_matplotlib_support,
     check_trained,
 )
+from skae.displays._data import (
+    fitted_within,
+    last_step,
+    loss_name,
+)
 from skae.displays._plotting import (
     BLUE,
     INK,
     ORANGE,
-    fitted_within,
-    last_step,
-    loss_name,
     new_axes,
     styled,
 )
@@ -240,4 +242,4 @@ def _objective_of(estimator):
     name = loss_name(estimator)
     if estimator.net_.criterion_.standardized:
         name = f"{name}, standardised units"
-    return f"{what} ({name})"
+    return f"{what}\n({name})"

@@ -8,30 +8,33 @@ from skae._validation import (
     check_image_form,
     check_matplotlib_support,
     check_shown,
+    check_standardize,
 )
-from skae.displays._plotting import (
-    INK,
-    ORANGE,
-    FeaturePanels,
+from skae.displays._data import (
     as_array,
-    as_shown,
-    draw_mosaic,
     feature_names_of,
     first_rows,
     fitted_within,
     form_of,
     image_form_of,
     in_units,
-    mosaic_size,
     n_rows,
-    new_axes,
     pictures,
     profiles,
     reconstruct,
-    row_colorbar,
     row_shape,
-    span_of,
     spread_of,
+)
+from skae.displays._plotting import (
+    INK,
+    ORANGE,
+    FeaturePanels,
+    as_shown,
+    draw_mosaic,
+    mosaic_size,
+    new_axes,
+    row_colorbar,
+    span_of,
     styled,
     units_of,
 )
@@ -220,7 +223,7 @@ class ReconstructionDisplay:
         if self.compared is not None:
             ax.set_xticks(*_error_ticks(self.images_, self.difference))
             name = "X" if self.X_target is None else "X_target"
-            ax.set_xlabel(f"root mean squared error of each image, in units of {name}")
+            ax.set_xlabel(f"root mean squared error\nin the units of {name}")
             self.colorbar_ = row_colorbar(ax, self.images_, label)
         self.ax_, self.axes_ = ax, np.array([ax])
 
@@ -344,7 +347,7 @@ class ReconstructionDisplay:
         estimator = fitted_within(estimator)
         check_has_methods(estimator, ["transform", "inverse_transform"], cls.__name__)
         shown = first_rows(X, n_samples)
-        X_hat = reconstruct(estimator, shown)
+        X_hat, names = reconstruct(estimator, shown), feature_names_of(estimator, X)
         image_shape, channel_order = image_form_of(
             estimator, X_hat, image_shape, channel_order
         )
@@ -355,7 +358,7 @@ class ReconstructionDisplay:
             n_samples,
             image_shape=image_shape,
             channel_order=channel_order,
-            feature_names=feature_names_of(estimator, X),
+            feature_names=None if X_target is not None else names,
             standardize=standardize,
         )
         return display.plot(
@@ -465,6 +468,7 @@ class ReconstructionDisplay:
     def _of_rows(cls, X, X_hat, X_target, n_samples, *, standardize, **options):
         """Return a display of the first rows, with the units of all rows."""
         check_has_rows(X_hat)
+        check_standardize(standardize)
         shown, X_hat = as_array(first_rows(X, n_samples)), X_hat[:n_samples]
         form = check_image_form(X_hat, options["image_shape"], options["channel_order"])
         compared = X if X_target is None else X_target
