@@ -4,6 +4,24 @@ from importlib.metadata import version
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._files import ModelFileError, dump, load
+from skae.displays import (
+    ErrorDistributionDisplay,
+    LatentSpaceDisplay,
+    LatentTraversalDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+)
 
 __version__ = version("skae")
-__all__ = ["AutoencoderTransformer", "ModelFileError", "__version__", "dump", "load"]
+__all__ = [
+    "AutoencoderTransformer",
+    "ErrorDistributionDisplay",
+    "LatentSpaceDisplay",
+    "LatentTraversalDisplay",
+    "LossCurveDisplay",
+    "ModelFileError",
+    "ReconstructionDisplay",
+    "__version__",
+    "dump",
+    "load",
+]

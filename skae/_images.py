@@ -54,6 +54,11 @@ class ImageForm:
         return self.image_shape[0 if self.channel_order == "first" else -1]
 
     @property
+    def is_signal(self):
+        """Whether a row is a signal: one axis, besides that of its channels."""
+        return len(self.image_shape) - (self.channel_order is not None) == 1
+
+    @property
     def size(self):
         """Height and width; a signal is one pixel high."""
         sides = self.image_shape

@@ -14,6 +14,7 @@ from skae import (
     AutoencoderTransformer,
     bottlenecks,
     corruption,
+    displays,
     losses,
     networks,
     penalties,
@@ -90,9 +91,22 @@ def in_words(documented):
 
 
 CLASSES = [part for part in PARTS if inspect.isclass(part)]
+DISPLAYS = [getattr(displays, name) for name in displays.__all__]
+METHODS_OF_DISPLAYS = [
+    getattr(display, name)
+    for display in DISPLAYS
+    for name in vars(display)
+    if not name.startswith("_") and callable(getattr(display, name))
+]
 WITH_PARAMETERS = [
     part
-    for part in [AutoencoderTransformer, *methods(), *CLASSES]
+    for part in [
+        AutoencoderTransformer,
+        *methods(),
+        *CLASSES,
+        *DISPLAYS,
+        *METHODS_OF_DISPLAYS,
+    ]
     if sections(part)["Parameters"]
 ]
 
@@ -119,7 +133,39 @@ def test_docstring_of_a_part_is_valid(part):
     assert errors.keys() <= IGNORED, errors
 
 
-@pytest.mark.parametrize("documented", [AutoencoderTransformer, *methods()])
+def full_name(documented):
+    return f"{documented.__module__}.{documented.__qualname__}"
+
+
+@pytest.mark.parametrize("display", DISPLAYS, ids=in_words)
+def test_docstring_of_a_display_is_valid(display):
+    errors = dict(validate(full_name(display))["errors"])
+    assert errors.keys() <= {SUMMARY_BESIDE_QUOTES}, errors
+
+
+@pytest.mark.parametrize("method", METHODS_OF_DISPLAYS, ids=in_words)
+def test_docstring_of_a_method_of_a_display_is_valid(method):
+    """What draws from data has an example of its own, and names its relatives."""
+    ignored = {NO_EXTENDED_SUMMARY, NAMED_RETURN, SUMMARY_BESIDE_QUOTES}
+    if method.__name__ == "plot":
+        ignored |= {NO_SEE_ALSO, NO_EXAMPLES}
+    errors = dict(validate(full_name(method))["errors"])
+    assert errors.keys() <= ignored, errors
+
+
+@pytest.mark.parametrize("display", DISPLAYS, ids=in_words)
+def test_attributes_of_a_display_are_those_that_plot_sets(display):
+    source = inspect.getsource(display)
+    found = set(re.findall(r"self\.([a-z]\w*_)\b", source))
+    documented = {entry.name for entry in sections(display)["Attributes"]}
+    assert found == documented
+
+
+@pytest.mark.parametrize(
+    "documented",
+    [AutoencoderTransformer, *methods(), *DISPLAYS, *METHODS_OF_DISPLAYS],
+    ids=in_words,
+)
 def test_scikit_learns_own_check_finds_nothing(documented):
     assert check_docstring_parameters(documented) == []
 
@@ -136,7 +182,9 @@ def test_public_part_has_a_docstring(part):
     assert re.match(r"[A-Z].*\.$", inspect.getdoc(part).splitlines()[0])
 
 
-@pytest.mark.parametrize("module", [skae, *MODULES], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [skae, displays, *MODULES], ids=lambda module: module.__name__
+)
 def test_public_names_exist(module):
     assert module.__doc__
     assert len(set(module.__all__)) == len(module.__all__)

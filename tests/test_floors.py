@@ -1,6 +1,7 @@
 """Files import downward only: from a lower floor, never from their own."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,28 @@ FLOORS = [
     ["_state"],
     ["_autoencoder"],
     ["_files", "onnx"],
+    ["displays._data", "displays._plotting"],
+    [
+        "displays._error_distribution",
+        "displays._latent_space",
+        "displays._latent_traversal",
+        "displays._loss_curve",
+        "displays._reconstruction",
+    ],
+    ["displays"],
     ["__init__"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-FILES = sorted(Path(skae.__file__).parent.glob("**/*.py"))
+ROOT = Path(skae.__file__).parent
+FILES = sorted(ROOT.glob("**/*.py"))
+
+
+def name_of(path):
+    """Return the name of a file within skae: "losses", "displays._plotting"."""
+    if path == ROOT / "__init__.py":
+        return "__init__"
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
 def imported_files(path):
@@ -44,27 +63,40 @@ def imported_files(path):
                 names += [f"skae.{alias.name}" for alias in node.names]
             else:
                 names.append(node.module)
-    ours = [name.split(".") for name in names if name.split(".")[0] == "skae"]
-    return [parts[1] if len(parts) > 1 else "__init__" for parts in ours]
+    ours = [name for name in names if name.split(".")[0] == "skae"]
+    return [name.removeprefix("skae.").replace("skae", "__init__") for name in ours]
 
 
 def test_every_file_has_a_floor():
-    assert sorted(path.stem for path in FILES) == sorted(FLOOR)
+    assert sorted(map(name_of, FILES)) == sorted(FLOOR)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_file_imports_downward_only(path):
-    above = [name for name in imported_files(path) if FLOOR[name] >= FLOOR[path.stem]]
-    assert above == []
+    floor = FLOOR[name_of(path)]
+    assert [name for name in imported_files(path) if FLOOR[name] >= floor] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+DISPLAYS = [path for path in FILES if path.parent.name == "displays"]
+
+
+@pytest.mark.parametrize("path", DISPLAYS, ids=name_of)
+def test_displays_know_the_estimator_by_its_public_names_only(path):
+    """Of skae they import checks, and each other."""
+    others = [name for name in imported_files(path) if "displays" not in name]
+    assert set(others) <= {"_validation"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
+            assert getattr(node.value, "id", "") in {"self", "cls"}, node.attr
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_nobody_imports_from_skae_itself(path):
     """Only whole files of a lower floor, as in ``from skae import _validation``."""
     assert set(imported_files(path)) <= set(FLOOR) - {"__init__"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_private_names_of_scikit_learn_come_through_validation(path):
     if path.stem == "_validation":
         return
@@ -82,6 +114,12 @@ def test_imports_are_seen(tmp_path, line):
     path = tmp_path / "file.py"
     path.write_text(f"def function():\n    {line}\n", encoding="utf-8")
     assert imported_files(path) == ["losses"]
+
+
+def test_imports_from_a_package_are_seen(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text("from skae.displays._plotting import BLUE\n", encoding="utf-8")
+    assert imported_files(path) == ["displays._plotting"]
 
 
 @pytest.mark.parametrize("line", ["import skae", "from skae import Name"])

@@ -1,0 +1,245 @@
+"""`LossCurveDisplay`: how training went."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skae._validation import (
+    check_has_methods,
+    check_matplotlib_support,
+    check_trained,
+)
+from skae.displays._data import (
+    fitted_within,
+    last_step,
+    loss_name,
+)
+from skae.displays._plotting import (
+    BLUE,
+    INK,
+    ORANGE,
+    new_axes,
+    styled,
+)
+
+
+class LossCurveDisplay:
+    """Loss by epoch: of training, of held-out rows, and PCA's beside them.
+
+    Held-out rows tell when the network begins to learn by heart: their loss rises while
+    that of training still falls. The epoch whose weights were kept is marked.
+
+    It is recommended to use :meth:`from_estimator`. All parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    train_loss : array-like of shape (n_epochs,)
+        Training loss of each epoch, measured while the weights change.
+
+    validation_loss : array-like of shape (n_epochs,), default=None
+        Loss of the rows held out, after each epoch; NaN where nothing was held out.
+
+    pca_loss : float, default=None
+        PCA's loss on the rows held out.
+
+    best_epoch : int, default=None
+        The epoch whose weights were kept; 0 is the start.
+
+    loss_name : str, default=None
+        What was minimised, with its units.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Artist
+        The curves: training and, if there is one, validation.
+
+    pca_line_ : matplotlib Artist or None
+        PCA's level.
+
+    best_line_ : matplotlib Artist or None
+        The line at the best epoch.
+
+    ax_ : matplotlib Axes
+        Axes with the curves.
+
+    figure_ : matplotlib Figure
+        Figure containing the axes.
+
+    See Also
+    --------
+    LossCurveDisplay.from_estimator : The curves of a fitted estimator.
+
+    Examples
+    --------
+    >>> from skae.displays import LossCurveDisplay
+    >>> display = LossCurveDisplay(
+    ...     train_loss=[0.7, 0.5, 0.4], validation_loss=[0.6, 0.5, 0.52], best_epoch=2
+    ... )
+    >>> [line.get_label() for line in display.plot().lines_]
+    ['training', 'held out']
+    """
+
+    def __init__(
+        self,
+        *,
+        train_loss,
+        validation_loss=None,
+        pca_loss=None,
+        best_epoch=None,
+        loss_name=None,
+    ):
+        self.train_loss = train_loss
+        self.validation_loss = validation_loss
+        self.pca_loss = pca_loss
+        self.best_epoch = best_epoch
+        self.loss_name = loss_name
+
+    def plot(self, ax=None, *, line_kw=None, pca_line_kw=None, best_line_kw=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+
+        line_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.plot` for the curves.
+
+        pca_line_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.axhline` for PCA's level.
+
+        best_line_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.axvline` for the best epoch.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The object itself.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        from matplotlib.lines import Line2D
+
+        ax = new_axes(ax, size=(6.4, 4.0))
+        curves = {"training": (self.train_loss, BLUE)}
+        if self.validation_loss is not None:
+            curves["held out"] = (self.validation_loss, ORANGE)
+        self.lines_ = []
+        for label, (losses, color) in curves.items():
+            # A loss alone between epochs without one is a point, not a line.
+            marker = "o" if _has_lonely_points(losses) else None
+            style = {"color": color, "label": label, "marker": marker}
+            style = styled(Line2D, style, line_kw)
+            self.lines_ += ax.plot(np.arange(1, len(losses) + 1), losses, **style)
+        self.pca_line_ = self.best_line_ = None
+        if self.pca_loss is not None:
+            style = {"color": INK, "linestyle": "--", "label": "PCA, held out"}
+            style = styled(Line2D, style, pca_line_kw)
+            self.pca_line_ = ax.axhline(self.pca_loss, **style)
+        if self.best_epoch is not None:
+            label = f"weights kept: epoch {self.best_epoch}"
+            if self.best_epoch == 0:
+                label = "weights kept: the start"
+            style = {"color": INK, "linestyle": ":", "label": label}
+            style = styled(Line2D, style, best_line_kw)
+            self.best_line_ = ax.axvline(self.best_epoch, **style)
+        ax.set(xlabel="epoch", ylabel=self.loss_name or "loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, ax=None, line_kw=None, pca_line_kw=None, best_line_kw=None
+    ):
+        """Draw the curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : AutoencoderTransformer, Pipeline or search
+            Fitted, with one epoch or more. Of a Pipeline the last step counts, of a
+            search the best estimator.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+
+        line_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.plot` for the curves.
+
+        pca_line_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.axhline` for PCA's level.
+
+        best_line_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.axvline` for the best epoch.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            With the numbers and what was drawn.
+
+        Raises
+        ------
+        ValueError
+            If no epoch was trained: the model is PCA.
+
+        See Also
+        --------
+        AutoencoderTransformer.history_ : The same numbers as a table.
+
+        Notes
+        -----
+        Losses include what a penalty or a bottleneck charges. They are in standardised
+        units, in which PCA without components has a squared error of one, or of a loss
+        in data space in its own ones. The rows of the training loss are those that the
+        network learns from, spoilt if there is a corruption.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skae import AutoencoderTransformer
+        >>> from skae.displays import LossCurveDisplay
+        >>> autoencoder = AutoencoderTransformer(max_epochs=5, random_state=0)
+        >>> autoencoder.fit(load_digits().data)
+        AutoencoderTransformer(max_epochs=5, random_state=0)
+        >>> display = LossCurveDisplay.from_estimator(autoencoder)
+        >>> display.best_epoch == autoencoder.best_epoch_
+        True
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        estimator = last_step(fitted_within(estimator))
+        check_is_fitted(estimator)
+        check_has_methods(estimator, ["history_", "best_epoch_"], cls.__name__)
+        check_trained(estimator)
+        history = estimator.history_
+        validation_loss = None
+        if "valid_loss" in history:
+            validation_loss = history["valid_loss"].to_numpy(np.float64)
+        display = cls(
+            train_loss=history["train_loss"].to_numpy(np.float64),
+            validation_loss=validation_loss,
+            pca_loss=estimator.pca_loss_,
+            best_epoch=estimator.best_epoch_,
+            loss_name=_objective_of(estimator),
+        )
+        return display.plot(
+            ax,
+            line_kw=line_kw,
+            pca_line_kw=pca_line_kw,
+            best_line_kw=best_line_kw,
+        )
+
+
+def _has_lonely_points(losses):
+    """Tell whether a finite loss has no finite neighbour to draw a line to."""
+    known = np.pad(np.isfinite(losses), 1)
+    return bool((known[1:-1] & ~known[:-2] & ~known[2:]).any())
+
+
+def _objective_of(estimator):
+    """Return what was minimised, with its units, in words."""
+    is_alone = estimator.penalty is None and estimator.bottleneck is None
+    what = "mean loss" if is_alone else "mean loss with costs"
+    name = loss_name(estimator)
+    if estimator.net_.criterion_.standardized:
+        name = f"{name}, standardised units"
+    return f"{what}\n({name})"
