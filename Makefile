@@ -18,6 +18,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_INSTALL = bin/python -m pip install -qq --disable-pip-version-check --no-compile
 PICTURE ?= demo.png
 PICTURES ?= build/examples
+EXAMPLES ?= $(wildcard examples/plot_*.py)
 DATA_FLAG = $(if $(DATA),--data '$(DATA)')
 
 export MPLBACKEND = Agg
@@ -27,12 +28,13 @@ export PYTHONDONTWRITEBYTECODE =
 .PHONY: demo examples test test-oldest bench bench-peers lint setup clean
 
 demo: .venv/.demo
-	.venv/bin/python examples/plot_compress_digits.py $(PICTURE)
+	.venv/bin/python examples/run.py examples/plot_compress_digits.py $(PICTURE)
 
 examples: .venv/.demo
 	mkdir -p $(PICTURES)
-	for script in examples/*.py; do \
-		.venv/bin/python $$script $(PICTURES)/$$(basename $$script .py).png || exit; \
+	for script in $(EXAMPLES); do \
+		.venv/bin/python examples/run.py $$script \
+			$(PICTURES)/$$(basename $$script .py).png || exit; \
 	done
 
 test: .venv/.test
