@@ -8,23 +8,33 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 # "expression  # True", "expression  # 8" and "... = expression  # shape (2, 3)"
 RESULT = r"^(?:\w+ = )?(\S.*?)  # (shape )?(True|False|None|[\d.]+|\([\d, ]+\))$"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("coming_from/*.md")])
+WITH_PYTHON = [page for page in PAGES if "```python\n" in page.read_text()]
+
+of_each = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+of_each_with_python = pytest.mark.parametrize(
+    "page", WITH_PYTHON, ids=lambda page: page.stem
+)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_pages_that_teach_have_python_that_runs():
+    teaching = {"start", "user_guide", "extending", "when_worth_it"}
+    teaching |= {page.stem for page in DOCS.glob("coming_from/*.md")}
+    assert teaching <= {page.stem for page in WITH_PYTHON}
+
+
+@of_each_with_python
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_python_blocks_run(page):
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert blocks
     namespace = {"__name__": page.stem}
-    for block in blocks:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
         exec(compile(block, str(page), "exec"), namespace)
         for expression, shape, value in re.findall(RESULT, block, re.MULTILINE):
             result = eval(expression, namespace)
             assert str(result.shape if shape else result) == value, expression
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+@of_each
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert (DOCS / target).exists(), target
+        assert (page.parent / target).exists(), target
