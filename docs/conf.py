@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # read once, when scipy is imported; for a check
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
 
 import skae
 
@@ -25,6 +26,7 @@ extensions = [
 ]
 exclude_patterns = ["**/GALLERY_HEADER.rst", "auto_examples/**.ipynb"]
 templates_path = ["_templates"]
+smartquotes = False  # "--data" and "auto" are meant as they stand
 default_role = "py:obj"  # `name` in a docstring links where there is something to link
 
 myst_heading_anchors = 3  # user_guide.md#which-loss
@@ -43,14 +45,28 @@ sphinx_gallery_conf = {
     "doc_module": ("skae",),
     "reference_url": {"skae": None},
     "image_srcset": ["2x"],
+    "thumbnail_size": (640, 280),
     "abort_on_example_error": True,
     "show_signature": False,
     "write_computation_times": False,
 }
 
+WIDE = [f"benchmarks/{page.stem}" for page in HERE.glob("benchmarks/*.md")]
+PAGES_WITHOUT_SECTIONS = [
+    "start",
+    "user_guide",
+    "extending",
+    "when_worth_it",
+    "conformity",
+    "security",
+    "changelog",
+    "glossary",
+]
 html_theme = "pydata_sphinx_theme"
 html_title = "skae"
+html_context = {"default_mode": "auto"}  # light or dark, as the browser asks
 html_static_path = ["_static"]
+html_sidebars = {page: [] for page in PAGES_WITHOUT_SECTIONS}
 html_css_files = ["skae.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_copy_source = False
@@ -58,7 +74,8 @@ html_theme_options = {
     "logo": {"text": "skae"},
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 6,
-    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc"]} | dict.fromkeys(WIDE, []),
     "footer_start": ["copyright"],
     "footer_end": [],
 }
