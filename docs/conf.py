@@ -58,6 +58,7 @@ PAGES_WITHOUT_SECTIONS = [
     "extending",
     "when_worth_it",
     "conformity",
+    "criteria",
     "security",
     "changelog",
     "glossary",

@@ -1,9 +1,14 @@
 """The Python blocks of the documentation run, in order, page by page."""
 
+import inspect
+import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import skae
 
 DOCS = Path(__file__).parents[1] / "docs"
 # "expression  # True", "expression  # 8" and "... = expression  # shape (2, 3)"
@@ -38,3 +43,39 @@ def test_python_blocks_run(page):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+MODULES = ["skae"] + [
+    f"skae.{module.name}"
+    for module in pkgutil.iter_modules(skae.__path__)
+    if not module.name.startswith("_")
+]
+
+
+def in_the_api():
+    """Return what api.md lists."""
+    found, module = [], None
+    for line in (DOCS / "api.md").read_text().splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = import_module(line.split(":: ")[1])
+        elif re.fullmatch(r"   \w+", line):
+            found.append(getattr(module, line.strip()))
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_class_and_function_is_in_the_api(name):
+    module = import_module(name)
+    public = {public: getattr(module, public) for public in module.__all__}
+    documented = in_the_api()
+    assert not {
+        name
+        for name, what in public.items()
+        if (inspect.isclass(what) or inspect.isfunction(what))
+        and what not in documented
+    }
+
+
+def test_the_api_lists_nothing_twice():
+    documented = in_the_api()
+    assert len(documented) == len(set(documented))

@@ -7,7 +7,6 @@ scikit-learn's checks of estimators.
 
 import importlib
 import importlib.util
-import inspect
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -102,12 +101,6 @@ def full_name(part):
     return f"{part.__module__}.{part.__name__}"
 
 
-def summary(part):
-    """Return the first sentence of a docstring, as it would stand in Markdown."""
-    first = inspect.getdoc(part).split("\n\n")[0]
-    return " ".join(first.split()).replace("``", "`").replace("|", r"\|")
-
-
 class Names(Table):
     """What each name in a dictionary of the library stands for."""
 
@@ -117,10 +110,10 @@ class Names(Table):
         module, _, name = self.arguments[0].rpartition(".")
         parts = getattr(importlib.import_module(module), name)
         rows = [
-            (f'`"{name}"`', f"{{py:obj}}`~{full_name(part)}`", summary(part))
+            (f'`"{name}"`', f"{{py:obj}}`~{full_name(part)}`")
             for name, part in parts.items()
         ]
-        return table(["name", "stands for", ""], rows)
+        return table(["name", "stands for"], rows)
 
 
 # Conformity
