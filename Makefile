@@ -62,6 +62,7 @@ bench-peers: .venv-bench/.bench
 		--output docs/benchmarks/quality_peers.md
 
 docs: .venv/.docs
+	rm -rf build/docs/_modules  # or Sphinx keeps old ones
 	.venv/bin/python -m sphinx -W --keep-going -q -d build/doctrees $(SPHINX_FLAGS) \
 		docs build/docs
 	@echo "Pages: build/docs/index.html"

@@ -21,7 +21,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
-    "inherited",
+    "docstrings",
     "tables",
 ]
 exclude_patterns = ["**/GALLERY_HEADER.rst", "auto_examples/**.ipynb"]
@@ -31,6 +31,7 @@ default_role = "py:obj"  # `name` in a docstring links where there is something 
 
 myst_heading_anchors = 3  # user_guide.md#which-loss
 autosummary_ignore_module_all = False
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # autodoc does, by the templates of autosummary
 viewcode_line_numbers = True
 
@@ -45,6 +46,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skae",),
     "reference_url": {"skae": None},
     "image_srcset": ["2x"],
+    "parallel": 2,
     "thumbnail_size": (640, 280),
     "abort_on_example_error": True,
     "show_signature": False,

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 SITE = ROOT / "build" / "docs"
 SCREENSHOTS = ROOT / "build" / "screenshots"
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 DRIVER = shutil.which("chromedriver")
 NETWORK = {"http", "https", "ws", "wss", "ftp"}
@@ -231,6 +231,17 @@ def test_all_figures_load(crawl):
     assert not failed
 
 
+def test_every_method_of_the_estimator_is_documented(crawl, site):
+    from skae import AutoencoderTransformer
+
+    page = crawl.pages[f"{site}generated/skae.AutoencoderTransformer.html"]
+    public = {name for name in dir(AutoencoderTransformer) if not name.startswith("_")}
+    documented = {
+        name for name in public if f"skae.AutoencoderTransformer.{name}" in page.ids
+    }
+    assert public == documented
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
 def test_example_is_in_the_gallery_with_its_figure(crawl, site, example):
     name = f"sphx_glr_{example.stem}_"
@@ -293,7 +304,12 @@ def test_main_page_fits_its_window(browser, site, name, look_like):
     width, theme = LOOKS[look_like]
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia",
-        {"features": [{"name": "prefers-color-scheme", "value": theme}]},
+        {
+            "features": [
+                {"name": "prefers-color-scheme", "value": theme},
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ]
+        },
     )
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
