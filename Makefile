@@ -4,6 +4,8 @@
 # make test-oldest   all tests, oldest supported versions
 # make bench         speed, memory, start-up and quality: writes docs/benchmarks/
 # make bench-peers   quality with PyOD beside, in an environment of its own
+# make docs          the documentation, with all examples run: build/docs/index.html
+# make docs-test     the same, opened in a browser that follows every link
 # make lint          format, lint and spelling; changes nothing
 # make clean         remove what the others made
 #
@@ -18,21 +20,23 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_INSTALL = bin/python -m pip install -qq --disable-pip-version-check --no-compile
 PICTURE ?= demo.png
 PICTURES ?= build/examples
+EXAMPLES ?= $(wildcard examples/plot_*.py)
 DATA_FLAG = $(if $(DATA),--data '$(DATA)')
 
 export MPLBACKEND = Agg
 # Nothing is compiled on installing, which is slow: what is imported is, and only once.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo examples test test-oldest bench bench-peers lint setup clean
+.PHONY: demo examples test test-oldest bench bench-peers docs docs-test lint setup clean
 
 demo: .venv/.demo
-	.venv/bin/python examples/plot_compress_digits.py $(PICTURE)
+	.venv/bin/python examples/run.py examples/plot_compress_digits.py $(PICTURE)
 
 examples: .venv/.demo
 	mkdir -p $(PICTURES)
-	for script in examples/*.py; do \
-		.venv/bin/python $$script $(PICTURES)/$$(basename $$script .py).png || exit; \
+	for script in $(EXAMPLES); do \
+		.venv/bin/python examples/run.py $$script \
+			$(PICTURES)/$$(basename $$script .py).png || exit; \
 	done
 
 test: .venv/.test
@@ -57,6 +61,16 @@ bench-peers: .venv-bench/.bench
 	.venv-bench/bin/python benchmarks/quality.py $(DATA_FLAG) $(QUALITY_FLAGS) \
 		--output docs/benchmarks/quality_peers.md
 
+docs: .venv/.docs
+	rm -rf build/docs/_modules  # or Sphinx keeps old ones
+	.venv/bin/python -m sphinx -W --keep-going -q -d build/doctrees $(SPHINX_FLAGS) \
+		docs build/docs
+	@echo "Pages: build/docs/index.html"
+
+# Needs Chromium and its driver, Debian's packages chromium and chromium-driver, say.
+docs-test: docs .venv/.test
+	SKAE_SITE=required .venv/bin/python -m pytest tests/test_site.py $(PYTEST_FLAGS)
+
 lint: .venv/.test
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -74,6 +88,10 @@ setup: .venv/.test .venv-oldest/.test
 	.venv/$(PIP_INSTALL) -c constraints.txt -e '.[test]'
 	@touch $@
 
+.venv/.docs: .venv/.demo
+	.venv/$(PIP_INSTALL) -c constraints.txt -e '.[docs]'
+	@touch $@
+
 .venv-oldest/.test: pyproject.toml constraints-oldest.txt
 	@echo "Installing into .venv-oldest; this takes some minutes."
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
@@ -88,5 +106,5 @@ setup: .venv/.test .venv-oldest/.test
 
 clean:
 	rm -rf .venv .venv-oldest .venv-bench build dist *.egg-info .pytest_cache .ruff_cache
-	rm -f $(PICTURE)
+	rm -rf $(PICTURE) docs/auto_examples docs/generated
 	find skae tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +

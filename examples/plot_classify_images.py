@@ -7,9 +7,6 @@ are. An autoencoder learns from all of them how to describe a digit in a few num
 classifier learns from the hundred. We compare with PCA's numbers, and with raw pixels.
 """
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -128,8 +125,7 @@ for row, key in zip(
         ax.set(xticks=[], yticks=[])
         ax.set_xlabel(f"a {label}", color="k" if label == truth else "C3")
 
-path = Path(sys.argv[1] if len(sys.argv) > 1 else "classify_images.png").resolve()
-figure.savefig(path, dpi=120)
+plt.show()
 
 # %%
 # In words, from the numbers above.
@@ -148,4 +144,3 @@ print(
     f"the grid search took {name} ({size} numbers), with an accuracy of "
     f"{search.score(X_test, y_test):.3f}."
 )
-print(f"Picture: {path}")

@@ -6,9 +6,6 @@ A handwritten digit of 8 x 8 pixels is 64 numbers. How many are enough to rebuil
 and to tell which digit it is? We let a grid search choose, and compare with PCA.
 """
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -116,8 +113,7 @@ for ax, (measure, better) in zip(
 ax.set(xlabel="numbers in the code (n_components)", xticks=SIZES)
 ax.legend(loc="lower right")
 
-path = Path(sys.argv[1] if len(sys.argv) > 1 else "demo.png").resolve()
-figure.savefig(path, dpi=120)
+plt.show()
 
 # %%
 # In words, from the numbers above.
@@ -136,4 +132,3 @@ print(
     f"(accuracy {search.best_score_:.3f} in cross-validation, "
     f"{search.score(X_test, y_test):.3f} on the test digits)."
 )
-print(f"Picture: {path}")

@@ -8,9 +8,7 @@ model that rebuilds, when does that pay? And when is PCA better?
 """
 
 import pickle
-import sys
 import zlib
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -136,8 +134,7 @@ ax.set_title("With its share of the model")
 ax.grid(alpha=0.3)
 ax.legend()
 
-path = Path(sys.argv[1] if len(sys.argv) > 1 else "compress_images.png").resolve()
-figure.savefig(path, dpi=120)
+plt.show()
 
 # %%
 # In words, from the numbers above.
@@ -159,4 +156,3 @@ print(
     f"pictures on against raw ones, and from {from_pca:,.0f} on against "
     "the\nlarger PCA. Below that, PCA with more numbers is as good with fewer bytes."
 )
-print(f"Picture: {path}")

@@ -7,9 +7,6 @@ unlike its reconstruction, something may be wrong. We damage a spot of each test
 map the error of each pixel and see whether it points at the spot; PCA does the same.
 """
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -119,8 +116,7 @@ ax.set_title("Flagged by their mean error", fontsize="medium")
 ax.grid(alpha=0.3)
 ax.legend(loc="lower right")
 
-path = Path(sys.argv[1] if len(sys.argv) > 1 else "find_anomalies.png").resolve()
-figure.savefig(path, dpi=120)
+plt.show()
 
 # %%
 # In words, from the numbers above; each kind of model with the best of its sizes.
@@ -136,4 +132,3 @@ print(
     "In most heat maps the spot is the brightest place, with PCA as well. It is not\n"
     "the only one: damage changes the code, and with it the whole reconstruction."
 )
-print(f"Picture: {path}")

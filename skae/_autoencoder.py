@@ -344,7 +344,7 @@ class AutoencoderTransformer(
     n_features_in_ : int
         Number of features seen during :term:`fit`; of images, pixels times channels.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of features seen during :term:`fit`, if they are all strings.
 
     See Also
@@ -360,18 +360,18 @@ class AutoencoderTransformer(
     dtype (255, 65535, 1), one batch at a time, here and in all methods; images of other
     dtypes are taken as they are. `inverse_transform` and `reconstruct` undo it.
 
-    With standardised rows x = (X - mean_) / scale_, training minimises the mean over
-    rows of loss(output, x), where with ``init="pca"``
+    With standardised rows ``x = (X - mean_) / scale_``, training minimises the mean
+    over rows of ``loss(output, x)``, where with ``init="pca"`` ::
 
         z = A x + f(x),    output = B z + b + g(z),    code = scale_ u z.
 
     f and g are the two halves of the network, whose last layers start at zero. A and B
     start as PCA's projection to unit variance and its reconstruction. Where the model
     is PCA, u is the spread s along each axis, and the code is PCA's. For a network it
-    makes the spread of the code half-way between that and a whitened one, scale_ times
-    sqrt(s_1 s_j): the first component has the units of the data, and small ones are
-    not lost beside it in a distance. With ``init="random"``, z = f(x), output = g(z)
-    and u = 1.
+    makes the spread of the code half-way between that and a whitened one, ``scale_``
+    times ``sqrt(s_1 s_j)``: the first component has the units of the data, and small
+    ones are not lost beside it in a distance. With ``init="random"``, z = f(x),
+    output = g(z) and u = 1.
 
     Held-out rows judge by a one-sided paired t test of the loss per row against PCA of
     the training rows, at the level that two standard errors have in a large sample.

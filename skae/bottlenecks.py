@@ -168,8 +168,8 @@ class WAEBottleneck(Bottleneck):
 
     The cost of a batch is ``alpha`` times the squared maximum mean discrepancy between
     its codes and as many draws from a standard normal distribution, for the sum of the
-    kernels c / (c + ||a - b||**2), c being 2 n_components times 0.1, 0.2, 0.5, 1, 2, 5
-    and 10. Single rows stay points.
+    kernels ``c / (c + ||a - b||**2)``, c being ``2 * n_components`` times 0.1, 0.2,
+    0.5, 1, 2, 5 and 10. Single rows stay points.
 
     Parameters
     ----------

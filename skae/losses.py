@@ -108,7 +108,7 @@ class Loss(LearningPart):
 
 
 class SquaredError(Loss):
-    """Mean over features of (output - X)**2; its optimum is the conditional mean."""
+    """Mean over features of ``(output - X)**2``, optimal at the conditional mean."""
 
     degree = 2
 
@@ -126,7 +126,7 @@ class SquaredError(Loss):
 
 
 class AbsoluteError(Loss):
-    """Mean over features of |output - X|; its optimum is the conditional median."""
+    """Mean over features of ``|output - X|``, optimal at the conditional median."""
 
     degree = 1
 
@@ -137,7 +137,8 @@ class AbsoluteError(Loss):
 class Huber(Loss):
     """Squared error of small residuals, absolute error of large ones.
 
-    The mean over features of r**2 / 2 where |r| < delta, else delta (|r| - delta / 2).
+    The mean over features of ``r**2 / 2`` where ``|r| < delta``, else
+    ``delta * (|r| - delta / 2)``.
 
     Parameters
     ----------

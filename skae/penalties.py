@@ -47,7 +47,7 @@ class Penalty(Part):
 
 
 class SparsityPenalty(Penalty):
-    """L1: ``alpha`` times the mean over components of |code_j| / r_j.
+    """L1: ``alpha`` times the mean over components of ``|code_j| / r_j``.
 
     r_j is the root mean square of component j in the batch. Without it a code could
     escape by shrinking, and the decoder would undo that.
@@ -110,9 +110,10 @@ class KLSparsityPenalty(Penalty):
 class ContractivePenalty(Penalty):
     """Codes that change little where X changes a little.
 
-    A row pays ``alpha`` times the mean over components of ||d code_j / dX||**2 / v_j,
-    v_j being the mean square of component j in the batch: without it a code could
-    escape by shrinking, which Rifai et al. prevent by tied weights.
+    A row pays ``alpha`` times the mean over components of
+    ``||d code_j / dX||**2 / v_j``, v_j being the mean square of component j in the
+    batch: without it a code could escape by shrinking, which Rifai et al. prevent by
+    tied weights.
 
     Parameters
     ----------
