@@ -1,6 +1,7 @@
 """The README keeps its word: its Python runs, its commands and links exist."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,29 @@ def test_files_that_are_named_exist(text):
     assert linked
     for path in linked + run:
         assert (ROOT / path).exists(), path
+
+
+def test_badges_are_true():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    said = dict(re.findall(r"!\[(Python|scikit-learn|Licence) (.*?)\]", README))
+    assert project["requires-python"] == f">={said['Python'].split()[0]}"
+    assert project["license"] == said["Licence"]
+    oldest, newest = said["scikit-learn"].split(" to ")
+    assert f"scikit-learn=={oldest}." in (ROOT / "constraints-oldest.txt").read_text()
+    assert f"scikit-learn=={newest}." in (ROOT / "constraints.txt").read_text()
+
+
+def rows_of_what_you_get():
+    table = README.partition("## What you get")[2].partition("\n## ")[0]
+    return [line for line in table.splitlines() if line.startswith("| ")][1:]
+
+
+@pytest.mark.parametrize("row", rows_of_what_you_get(), ids=lambda row: row[2:40])
+def test_what_you_get_is_shown(row):
+    """A row links to what shows it, and its figures stand there."""
+    what, shown_by = row.strip("| ").split(" | ")
+    paths = [ROOT / path for path in re.findall(r"\]\(([^)]+)\)", shown_by)]
+    assert paths
+    figures = re.findall(r"\d+ of \d+|\d+\.\d+|\d{4,}", what)
+    text = "".join(path.read_text() for path in paths)
+    assert [figure for figure in figures if figure not in text] == []
