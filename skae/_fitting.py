@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -528,11 +528,13 @@ class Fitting:
         patience = self.plan.n_epochs_no_change
         settling = self.bottleneck.settling * self.plan.max_epochs
         best = BestEpoch(monitor, start_loss, patience, estimator.tol, settling)
-        callbacks = [("best_epoch", best), *self._callbacks()]
+        line = ProgressLine(self.plan.max_epochs)
+        callbacks = [("best_epoch", best), *self._callbacks(line)]
         if self.checkpoint is not None:
             self.checkpoint.best = best
             callbacks.append(("checkpoint", self.checkpoint))
         with (
+            closing(line),
             check.explained_memory(self.plan.batch_size),
             check.explained_batch_norm(len(train), self.plan.batch_size),
             check.explained_compile(estimator.compile),
@@ -594,7 +596,7 @@ class Fitting:
             return None
         return MLPStep(network.encoder, network.decoder, paths, self.loss)
 
-    def _callbacks(self):
+    def _callbacks(self, line):
         """Return skorch callbacks: ours, the caller's, then copies of the user's."""
         callbacks = []
         if self.estimator.max_time is not None:
@@ -602,7 +604,7 @@ class Fitting:
         if self.report is not None:
             callbacks.append(("report", self.report))
         if self.estimator.verbose:
-            callbacks.append(("progress_line", ProgressLine(self.plan.max_epochs)))
+            callbacks.append(("progress_line", line))
         return callbacks + copy.deepcopy(list(self.estimator.callbacks or []))
 
     def _judge(self, train, valid, is_continued):

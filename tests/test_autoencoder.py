@@ -1155,14 +1155,6 @@ def test_nothing_is_printed(capfd, early_stopping):
     assert capfd.readouterr() == ("", "")
 
 
-def test_verbose_shows_progress(capfd):
-    autoencoder(verbose=1).fit(NOISE)
-    out, err = capfd.readouterr()
-    assert "Autoencoder: 100%" in err
-    assert "train_loss=" in err
-    assert out == ""
-
-
 # Networks of the user
 
 
