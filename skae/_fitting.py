@@ -626,11 +626,11 @@ class Fitting:
             _mean(network, weights) <= _mean(linear, weights)
             for network, linear in zip(losses, pca_losses, strict=True)
         )
+        loss, self.pca_loss = _mean(losses[0], weights), _mean(pca_losses[0], weights)
         losses, pca_losses = np.mean(losses, axis=0), np.mean(pca_losses, axis=0)
         is_pca = self.best_epoch == 0 and not is_continued  # rounding proves nothing
         is_better = is_nowhere_worse and gain_is_proven(pca_losses, losses, weights)
         self.proven = is_better and not is_pca
-        self.pca_loss, loss = _mean(pca_losses, weights), _mean(losses, weights)
         verdict = (
             "the network is kept" if self.proven else "the model is PCA of all rows"
         )

@@ -36,7 +36,16 @@ METHODS = [
     "interpolate",
     "quantize",
 ]
-PROPERTIES = ["components_", "encoder_", "decoder_", "history_", "codebook_"]
+PROPERTIES = [
+    "components_",
+    "encoder_",
+    "decoder_",
+    "history_",
+    "codebook_",
+    "hidden_layer_sizes_",
+    "n_parameters_",
+    "validation_loss_",
+]
 # What only the docstring of the estimator has, for all of its methods.
 NO_EXTENDED_SUMMARY, NO_SEE_ALSO, NO_EXAMPLES = "ES01", "SA01", "EX01"
 NAMED_RETURN = "RT02"  # scikit-learn names what is returned
