@@ -289,7 +289,10 @@ class AutoencoderNet(NeuralNet):
         """Use bfloat16 products to learn, and never to judge."""
         if self.precision_ != "mixed" or not self.module_.training:
             return nullcontext()
-        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+        # The cache of rounded weights would outlive the step, as training_modes() is
+        # around it: every step would see the weights of the first one.
+        device_type = torch.device(self.device).type
+        return torch.autocast(device_type, dtype=torch.bfloat16, cache_enabled=False)
 
     def get_loss(self, y_pred, y_true, X=None, training=False, costs=()):
         """Return the weighted mean of the loss of each sample and of all costs."""

@@ -467,6 +467,16 @@ def test_every_parameter_changes_in_one_epoch(setting, precision):
         assert not before.equal(after)
 
 
+def test_mixed_precision_learns_as_float32_does():
+    curves = [
+        estimator(init="random", learning_rate=1e-3, precision=precision, max_epochs=5)
+        .fit(X)
+        .loss_curve_
+        for precision in ("mixed", "float32")
+    ]
+    np.testing.assert_allclose(*curves, rtol=0.02)
+
+
 def test_every_parameter_changes_in_a_few_steps_from_pca():
     noting = StartAndOrder()
     fitted = estimator(batch_size=10, alpha=0, callbacks=[noting]).fit(X)
