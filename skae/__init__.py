@@ -4,6 +4,16 @@ from importlib.metadata import version
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._files import ModelFileError, dump, load
+from skae.displays import ComponentsSweepDisplay
+from skae.model_selection import choose_n_components
 
 __version__ = version("skae")
-__all__ = ["AutoencoderTransformer", "ModelFileError", "__version__", "dump", "load"]
+__all__ = [
+    "AutoencoderTransformer",
+    "ComponentsSweepDisplay",
+    "ModelFileError",
+    "__version__",
+    "choose_n_components",
+    "dump",
+    "load",
+]

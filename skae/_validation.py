@@ -17,6 +17,7 @@ import scipy.sparse as sp
 import torch
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import check_array
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -69,6 +70,7 @@ __all__ = [
     "check_loss_result",
     "check_network",
     "check_magnitude",
+    "check_matplotlib_support",
     "check_n_components",
     "check_n_samples",
     "check_pairs",
