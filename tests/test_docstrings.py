@@ -14,7 +14,9 @@ from skae import (
     AutoencoderTransformer,
     bottlenecks,
     corruption,
+    displays,
     losses,
+    model_selection,
     networks,
     penalties,
 )
@@ -57,7 +59,7 @@ IGNORED = {
     NAMED_RETURN,
     SUMMARY_BESIDE_QUOTES,
 }
-MODULES = (losses, networks, bottlenecks, penalties, corruption)
+MODULES = (losses, networks, bottlenecks, penalties, corruption, model_selection)
 PARTS = [
     part
     for module in MODULES
@@ -99,9 +101,19 @@ def in_words(documented):
 
 
 CLASSES = [part for part in PARTS if inspect.isclass(part)]
+DISPLAYS = [getattr(displays, name) for name in displays.__all__]
+FUNCTIONS = [
+    skae.choose_n_components,
+    *[
+        getattr(display, name)
+        for display in DISPLAYS
+        for name in vars(display)
+        if not name.startswith("_")
+    ],
+]
 WITH_PARAMETERS = [
     part
-    for part in [AutoencoderTransformer, *methods(), *CLASSES]
+    for part in [AutoencoderTransformer, *methods(), *CLASSES, *DISPLAYS, *FUNCTIONS]
     if sections(part)["Parameters"]
 ]
 
@@ -128,7 +140,18 @@ def test_docstring_of_a_part_is_valid(part):
     assert errors.keys() <= IGNORED, errors
 
 
-@pytest.mark.parametrize("documented", [AutoencoderTransformer, *methods()])
+@pytest.mark.parametrize("documented", [*DISPLAYS, *FUNCTIONS], ids=in_words)
+def test_docstring_of_a_display_or_function_is_valid(documented):
+    name = f"{documented.__module__}.{documented.__qualname__}"
+    errors = dict(validate(name)["errors"])
+    if documented.__name__ != "plot":  # which returns the object itself
+        assert sections(documented)["Examples"]
+    assert errors.keys() <= IGNORED, errors
+
+
+@pytest.mark.parametrize(
+    "documented", [AutoencoderTransformer, *methods(), *DISPLAYS, *FUNCTIONS]
+)
 def test_scikit_learns_own_check_finds_nothing(documented):
     assert check_docstring_parameters(documented) == []
 
@@ -145,7 +168,9 @@ def test_public_part_has_a_docstring(part):
     assert re.match(r"[A-Z].*\.$", inspect.getdoc(part).splitlines()[0])
 
 
-@pytest.mark.parametrize("module", [skae, *MODULES], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [skae, displays, *MODULES], ids=lambda module: module.__name__
+)
 def test_public_names_exist(module):
     assert module.__doc__
     assert len(set(module.__all__)) == len(module.__all__)
