@@ -252,7 +252,8 @@ class AutoencoderTransformer(
         callbacks are set by `set_callbacks`.
 
     verbose : int or bool, default=0
-        Above 0, a line shows progress.
+        Above 0, one live line shows progress, in a terminal or a notebook. Nothing is
+        written elsewhere, such as to a log, nor by worker processes.
 
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, held-out rows and order of rows. The same int gives the
