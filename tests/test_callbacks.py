@@ -632,7 +632,7 @@ def test_progress_line_is_shown_in_a_notebook(monkeypatch):
 
 
 def test_notebook_without_widgets_gets_no_warning(monkeypatch, recwarn):
-    shell = type("ZMQInteractiveShell", (), {})()
+    shell = type("ZMQInteractiveShell", (), {"config": {"IPKernelApp": {}}})()
     monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", ModuleType("zmqshell"))
     monkeypatch.setitem(
         sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell)

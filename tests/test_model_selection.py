@@ -569,7 +569,7 @@ WRONG = {
         "network of your own",
     ),
     "one fold": (ValueError, {"cv": ShuffleSplit(1)}, "gives 1 fold; .* at least two"),
-    "cv": (ValueError, {"cv": "five"}, "Expected `cv`"),
+    "cv": (ValueError, {"cv": "five"}, "Expected .?cv.? as an integer"),
     "nan": (ValueError, {"X": np.full((50, 4), np.nan)}, "contains NaN"),
     "vector": (ValueError, {"X": np.arange(9.0)}, "Expected 2D array"),
     "fit": (
