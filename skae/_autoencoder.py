@@ -252,7 +252,8 @@ class AutoencoderTransformer(
         callbacks are set by `set_callbacks`.
 
     verbose : int or bool, default=0
-        Above 0, a line shows progress.
+        Above 0, one live line shows progress, in a terminal or a notebook. Nothing is
+        written elsewhere, such as to a log, nor by worker processes.
 
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, held-out rows and order of rows. The same int gives the
@@ -279,8 +280,21 @@ class AutoencoderTransformer(
         `partial_fit`, a loss with a link ("log_loss"), a penalty, or a bottleneck that
         PCA does not have (any but "ordered").
 
+    validation_loss_ : float or None
+        Smallest held-out loss of an epoch: that of the network that was kept or, where
+        `proven_` is False, was not. None if nothing was held out.
+
     pca_loss_ : float or None
-        PCA's loss on the held-out rows, to compare with `validation_loss_curve_`.
+        PCA's loss on the held-out rows, to compare with `validation_loss_`; None if it
+        was not judged.
+
+    hidden_layer_sizes_ : tuple of int or None
+        Widths of the encoder's hidden layers, or channels of its convolutions; None for
+        a network of your own.
+
+    n_parameters_ : int
+        Number of weights that the solver trains: both halves of the network, the linear
+        paths beside them, and what the loss learns.
 
     n_components_ : int
         Size of the code.
@@ -907,6 +921,22 @@ class AutoencoderTransformer(
         _is_quantized(self)
         units = module.units.unflatten(0, (module.bottleneck.n_groups, 1, -1))
         return (module.bottleneck.codebook * units * self.scale_).cpu().numpy()
+
+    @property
+    def hidden_layer_sizes_(self):
+        """Widths of the encoder's hidden layers, whatever "auto" was."""
+        sizes = self.net_.module_.recipe["arguments"].get("hidden_layer_sizes")
+        return None if sizes is None else tuple(sizes)
+
+    @property
+    def n_parameters_(self):
+        """Number of weights that the solver trains."""
+        return sum(weight.numel() for weight in self.net_.module_.parameters())
+
+    @property
+    def validation_loss_(self):
+        """Smallest held-out loss of an epoch."""
+        return min(self.validation_loss_curve_, default=None)
 
     @property
     def history_(self):

@@ -1,7 +1,10 @@
 """What happens between two epochs: keep the best one, stop, report."""
 
+import multiprocessing
+import sys
 import time
 import warnings
+from functools import cache
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -198,22 +201,69 @@ class SklearnCallbacks(Callback):
 
 
 class ProgressLine(Callback):
-    """One line on the terminal with the losses and the time left."""
+    """One live line with the losses and the time left, in a terminal or a notebook.
+
+    Nothing is written where standard error is no terminal (a log, a pipe), or in a
+    worker process: lines of several processes would overwrite each other.
+
+    Parameters
+    ----------
+    max_epochs : int
+        Planned length of the line.
+    """
+
+    line_ = None
 
     def __init__(self, max_epochs):
         self.max_epochs = max_epochs
 
     def on_train_begin(self, net, **kwargs):
-        from tqdm.auto import tqdm
-
-        self.line_ = tqdm(total=self.max_epochs, desc="Autoencoder", unit="epoch")
+        self.line_ = _tqdm()(
+            total=self.max_epochs,
+            desc="Autoencoder",
+            unit="epoch",
+            disable=_is_hidden(),
+        )
 
     def on_epoch_end(self, net, **kwargs):
         epoch = net.history[-1]
         names = ("train_loss", "valid_loss")
         losses = {name: f"{epoch[name]:.4g}" for name in names if name in epoch}
         self.line_.set_postfix(losses, refresh=False)
-        self.line_.update()
+        n_done = len(net.history) - net.n_epochs_before_  # some by an earlier process
+        self.line_.update(n_done - self.line_.n)
 
     def on_train_end(self, net, **kwargs):
-        self.line_.close()
+        line = self.line_
+        if line is None or line.disable or net.interrupted_:
+            return
+        if 0 < line.n < line.total:  # stopped early, no failure: red in a notebook
+            n_epochs, start = line.n, line.start_t
+            line.reset(total=n_epochs)
+            line.start_t = start
+            line.update(n_epochs)
+
+    def close(self):
+        """End the line, before an error is shown."""
+        if self.line_ is not None:
+            self.line_.close()
+
+
+def _is_hidden():
+    """Tell whether a line would not be live; None lets tqdm ask the stream."""
+    if multiprocessing.parent_process() is not None:
+        return True
+    is_notebook = type(sys.stderr).__module__.startswith("ipykernel")
+    return False if is_notebook else None  # there, text is live but no terminal
+
+
+@cache
+def _tqdm():
+    """Return tqdm's class for this terminal or notebook."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        # It says that a notebook without ipywidgets gets a line of text. That will do.
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.auto import tqdm
+    return tqdm

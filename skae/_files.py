@@ -238,7 +238,7 @@ def _card(estimator):
         "scale_of_data": float(estimator.scale_),
         "proven_better_than_pca": estimator.proven_,
         "held_out_loss_of_pca": estimator.pca_loss_,
-        "held_out_loss": min(estimator.validation_loss_curve_, default=None),
+        "held_out_loss": estimator.validation_loss_,
     }
 
 

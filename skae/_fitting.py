@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -528,11 +528,13 @@ class Fitting:
         patience = self.plan.n_epochs_no_change
         settling = self.bottleneck.settling * self.plan.max_epochs
         best = BestEpoch(monitor, start_loss, patience, estimator.tol, settling)
-        callbacks = [("best_epoch", best), *self._callbacks()]
+        line = ProgressLine(self.plan.max_epochs)
+        callbacks = [("best_epoch", best), *self._callbacks(line)]
         if self.checkpoint is not None:
             self.checkpoint.best = best
             callbacks.append(("checkpoint", self.checkpoint))
         with (
+            closing(line),
             check.explained_memory(self.plan.batch_size),
             check.explained_batch_norm(len(train), self.plan.batch_size),
             check.explained_compile(estimator.compile),
@@ -594,7 +596,7 @@ class Fitting:
             return None
         return MLPStep(network.encoder, network.decoder, paths, self.loss)
 
-    def _callbacks(self):
+    def _callbacks(self, line):
         """Return skorch callbacks: ours, the caller's, then copies of the user's."""
         callbacks = []
         if self.estimator.max_time is not None:
@@ -602,7 +604,7 @@ class Fitting:
         if self.report is not None:
             callbacks.append(("report", self.report))
         if self.estimator.verbose:
-            callbacks.append(("progress_line", ProgressLine(self.plan.max_epochs)))
+            callbacks.append(("progress_line", line))
         return callbacks + copy.deepcopy(list(self.estimator.callbacks or []))
 
     def _judge(self, train, valid, is_continued):
@@ -624,11 +626,11 @@ class Fitting:
             _mean(network, weights) <= _mean(linear, weights)
             for network, linear in zip(losses, pca_losses, strict=True)
         )
+        loss, self.pca_loss = _mean(losses[0], weights), _mean(pca_losses[0], weights)
         losses, pca_losses = np.mean(losses, axis=0), np.mean(pca_losses, axis=0)
         is_pca = self.best_epoch == 0 and not is_continued  # rounding proves nothing
         is_better = is_nowhere_worse and gain_is_proven(pca_losses, losses, weights)
         self.proven = is_better and not is_pca
-        self.pca_loss, loss = _mean(pca_losses, weights), _mean(losses, weights)
         verdict = (
             "the network is kept" if self.proven else "the model is PCA of all rows"
         )

@@ -5,8 +5,10 @@ import functools
 import gc
 import inspect
 import io
+import itertools
 import logging
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -34,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, dump, load
 from skae.losses import LOSSES, Huber, SquaredError
 from skae.networks import MLPAutoencoder
 
@@ -194,7 +196,8 @@ def test_noise_gives_pca_of_all_rows():
 
 
 def test_proven_means_a_lower_held_out_loss_than_pca(trained):
-    assert min(trained.validation_loss_curve_) < trained.pca_loss_
+    assert trained.validation_loss_ == min(trained.validation_loss_curve_)
+    assert trained.validation_loss_ < trained.pca_loss_
 
 
 def test_pca_loss_is_that_of_pca_of_the_training_rows():
@@ -347,7 +350,11 @@ def test_training_mode_of_the_encoder_does_not_change_codes():
 
 
 @pytest.mark.parametrize(
-    "name", ["encoder_", "decoder_", "history_", "net_", "n_components_"]
+    "name",
+    [
+        *("encoder_", "decoder_", "history_", "net_", "n_components_"),
+        *("hidden_layer_sizes_", "n_parameters_", "validation_loss_"),
+    ],
 )
 def test_unfitted_estimator_has_no_attributes_ending_in_an_underscore(name):
     assert not hasattr(AutoencoderTransformer(), name)
@@ -1155,14 +1162,6 @@ def test_nothing_is_printed(capfd, early_stopping):
     assert capfd.readouterr() == ("", "")
 
 
-def test_verbose_shows_progress(capfd):
-    autoencoder(verbose=1).fit(NOISE)
-    out, err = capfd.readouterr()
-    assert "Autoencoder: 100%" in err
-    assert "train_loss=" in err
-    assert out == ""
-
-
 # Networks of the user
 
 
@@ -1317,6 +1316,69 @@ def test_no_training_data_are_kept(method, early_stopping):
     assert [reference() for reference in data] == [None, None]
 
 
+# Its size
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize("sizes", [(), (7,), (7, 4)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_parameters_are_the_weights_of_all_layers(sizes, init):
+    estimator = autoencoder(hidden_layer_sizes=sizes, init=init).fit(NOISE)
+    widths = [5, *sizes, 2]
+    pairs = list(itertools.pairwise(widths))
+    expected = sum((a + 1) * b for a, b in pairs) + sum((b + 1) * a for a, b in pairs)
+    if init == "pca":
+        expected += 5 * 2 + (2 + 1) * 5
+    assert estimator.n_parameters_ == expected
+    assert estimator.hidden_layer_sizes_ == sizes
+
+
+@pytest.mark.parametrize(
+    ("n_components", "n_samples", "sizes"),
+    [(2, 200, (128, 128, 64)), (2, 40, (128, 128, 64)), (70, 200, (128, 128, 70))],
+)
+def test_hidden_layer_sizes_say_what_auto_was(n_components, n_samples, sizes):
+    X = np.random.default_rng(0).normal(size=(n_samples, 80))
+    estimator = AutoencoderTransformer(n_components, max_epochs=1).fit(X)
+    assert estimator.hidden_layer_sizes_ == sizes
+
+
+def test_hidden_layer_sizes_of_images_are_channels():
+    images = np.random.default_rng(0).random((20, 8, 8))
+    assert AutoencoderTransformer().fit(images).hidden_layer_sizes_ == (16, 32)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_own_network_has_no_hidden_layer_sizes():
+    estimator = autoencoder(network=Dense, init="random").fit(circle(60))
+    assert estimator.hidden_layer_sizes_ is None
+    weights = Dense(3, 2).parameters()
+    assert estimator.n_parameters_ == sum(weight.numel() for weight in weights)
+
+
+SIZE = ("hidden_layer_sizes_", "n_parameters_", "validation_loss_")
+
+
+@pytest.mark.parametrize("way", ["pickle", "deepcopy", "file"])
+def test_size_survives(way, tmp_path):
+    fitted = AutoencoderTransformer(1, max_epochs=2).fit(circle(200))
+    if way == "file":
+        dump(fitted, tmp_path / "model")
+        restored = load(tmp_path / "model")
+    elif way == "pickle":
+        restored = pickle.loads(pickle.dumps(fitted))
+    else:
+        restored = copy.deepcopy(fitted)
+    for name in SIZE:
+        assert getattr(restored, name) == getattr(fitted, name)
+        assert type(getattr(restored, name)) is type(getattr(fitted, name))
+
+
+def test_validation_loss_is_none_where_nothing_was_held_out():
+    assert autoencoder().fit(NOISE).validation_loss_ is None
+    assert AutoencoderTransformer().fit(NOISE).validation_loss_ is None
+
+
 # In a notebook
 
 
@@ -1326,6 +1388,37 @@ def test_html_repr_is_fast(fitted):
     assert "AutoencoderTransformer" in estimator._repr_html_()
     render = estimator._repr_html_
     assert min(timeit.repeat(render, timer=time.process_time, number=1)) < 0.05
+
+
+def facts(html):
+    """Return what the table of fitted attributes says, by name."""
+    text = html.partition("Fitted attributes")[2]
+    cells = r'<td class="param">(.*?)</td>\s*<td.*?</td>\s*<td>(.*?)</td>'
+    rows = re.findall(cells, text, re.DOTALL)
+    return {re.findall(r"\w+_(?=\W)", name)[0]: value for name, value in rows}
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_html_repr_shows_size_epochs_and_the_loss_beside_pcas(in_pipeline):
+    last = fitted = AutoencoderTransformer(1, max_epochs=20, random_state=0)
+    if in_pipeline:
+        fitted = make_pipeline(StandardScaler(), last)
+    assert facts(fitted._repr_html_()) == {}
+    html = fitted.fit(circle(200))._repr_html_()
+    assert "AutoencoderTransformer" in html
+    if "Fitted attributes" not in html:
+        pytest.skip("scikit-learn < 1.9 shows no fitted attributes")
+    html = html.partition(">AutoencoderTransformer<")[2]
+    assert last.proven_ is True
+    shown = {
+        "hidden_layer_sizes_": "(128, 128, 64)",
+        "n_parameters_": str(last.n_parameters_),
+        "n_epochs_": "20",
+        "validation_loss_": f"{last.validation_loss_:.4g}",
+        "pca_loss_": f"{last.pca_loss_:.4g}",
+        "proven_": "True",
+    }
+    assert shown.items() <= facts(html).items()
 
 
 def test_repr_shows_what_was_changed():

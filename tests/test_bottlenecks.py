@@ -291,6 +291,14 @@ def test_first_components_are_a_code():
     )
 
 
+def test_pca_loss_beside_an_ordered_code_is_that_of_all_components():
+    losses = {}
+    for name in (None, "ordered"):
+        fitted = estimator(name, max_epochs=2, early_stopping=True).fit(X)
+        losses[name] = fitted.pca_loss_
+    assert losses["ordered"] == pytest.approx(losses[None])
+
+
 def test_other_codes_need_all_components():
     fitted = estimator(max_epochs=1).fit(X)
     with pytest.raises(ValueError, match="expects 6 components"):

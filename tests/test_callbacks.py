@@ -1,10 +1,16 @@
 """Between two epochs: the best one is kept, Ctrl-C and divergence end well."""
 
 import copy
+import importlib
+import io
+import multiprocessing
 import re
 import signal
+import sys
 import time
-from types import SimpleNamespace
+import warnings
+from collections import Counter
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +27,10 @@ from skorch.callbacks import (
     LRScheduler,
 )
 from torch import nn
+from tqdm import TqdmWarning
 
 from skae import AutoencoderTransformer
-from skae._callbacks import BestEpoch
+from skae._callbacks import BestEpoch, _tqdm
 
 ANGLE = np.random.default_rng(0).uniform(0, 2 * np.pi, 240)
 X = np.column_stack([np.cos(ANGLE), np.sin(ANGLE), np.cos(2 * ANGLE)])
@@ -540,20 +547,170 @@ def test_error_in_a_callback_is_raised():
 # Progress
 
 
-def test_progress_line_shows_the_losses(capsys):
-    estimator(verbose=1).fit(X)
-    line = capsys.readouterr().err
-    assert "Autoencoder: 100%" in line
+class Stream(io.StringIO):
+    """Standard error as a terminal or a log has it."""
+
+    def __init__(self, is_terminal):
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self):
+        return self.is_terminal
+
+
+class NotebookStream(Stream):
+    """Standard error of a notebook: live, but no terminal."""
+
+    __module__ = "ipykernel.iostream"
+
+
+def terminal(monkeypatch):
+    """Let standard error be a terminal, and return it.
+
+    Not a fixture: pytest puts its own stream there before it calls a test.
+    """
+    stream = Stream(is_terminal=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
+
+
+def shown(stream):
+    """Return what is to be seen of a line in the end."""
+    return stream.getvalue().rstrip("\n").rpartition("\r")[-1]
+
+
+def test_progress_line_shows_the_losses(monkeypatch):
+    stream = terminal(monkeypatch)
+    fitted = estimator(verbose=1).fit(X)
+    line = shown(stream)
+    assert line.startswith("Autoencoder: 100%")
     assert "6/6" in line
-    assert "train_loss=" in line
-    assert "valid_loss=" in line
+    assert f"train_loss={fitted.loss_curve_[-1]:.4g}" in line
+    assert f"valid_loss={fitted.validation_loss_curve_[-1]:.4g}" in line
 
 
-def test_progress_line_is_one_line(capsys):
+def test_progress_line_is_one_line(monkeypatch, capfd):
+    stream = terminal(monkeypatch)
     estimator(verbose=1).fit(X)
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().endswith("\n")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_line_moves_with_the_epochs(monkeypatch):
+    stream = terminal(monkeypatch)
+
+    class Eyes(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            time.sleep(0.11)  # tqdm writes every tenth of a second
+            seen.append(shown(stream))
+
+    seen = []
+    settings = {"early_stopping": False, "max_epochs": 3, "callbacks": [Eyes()]}
+    estimator(verbose=1, **settings).fit(X)
+    assert [re.search(r"\d/3", line)[0] for line in seen][1:] == ["2/3", "3/3"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"schedule": "constant"}])
+def test_nothing_is_written_to_a_log(capfd, settings):
+    fitted = estimator(verbose=1, **settings).fit(X)
+    assert fitted.n_epochs_ == 6
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_written_in_a_worker_process(monkeypatch):
+    stream = terminal(monkeypatch)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "another one")
+    estimator(verbose=1).fit(X)
+    assert stream.getvalue() == ""
+
+
+def test_progress_line_is_shown_in_a_notebook(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", NotebookStream(is_terminal=False))
+    estimator(verbose=1).fit(X)
+    assert "6/6" in shown(sys.stderr)
+
+
+def test_notebook_without_widgets_gets_no_warning(monkeypatch, recwarn):
+    shell = type("ZMQInteractiveShell", (), {"config": {"IPKernelApp": {}}})()
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", ModuleType("zmqshell"))
+    monkeypatch.setitem(
+        sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell)
+    )
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    warnings.simplefilter("always")
+    with pytest.warns(TqdmWarning, match="ipywidgets"):
+        importlib.import_module("tqdm.auto")
+    for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    recwarn.clear()
+    line = _tqdm.__wrapped__()(total=3, file=NotebookStream(is_terminal=False))
+    line.close()
+    assert len(recwarn) == 0
+    assert "0/3" in line.fp.getvalue()
+
+
+@pytest.mark.parametrize("stop", ["patience", "max_time"])
+def test_line_of_training_that_stopped_early_is_full(monkeypatch, stop):
+    stream = terminal(monkeypatch)
+    settings = {"max_time": 1e-6}
+    if stop == "patience":
+        settings = {"schedule": "constant", "n_iter_no_change": 1, "tol": 0.9}
+    fitted = estimator(verbose=1, **settings).fit(X)
+    n_epochs = fitted.n_epochs_
+    assert n_epochs < 6
+    assert shown(stream).startswith("Autoencoder: 100%")
+    assert f"{n_epochs}/{n_epochs} " in shown(stream)
+
+
+def test_line_of_training_that_was_interrupted_is_not_full(monkeypatch):
+    stream = terminal(monkeypatch)
+    callbacks = [CtrlC("epoch_end", 2)]
+    with pytest.raises(KeyboardInterrupt):
+        estimator(verbose=1, callbacks=callbacks).fit(X)
+    assert "2/6" in shown(stream)
+
+
+def test_interrupt_before_the_first_epoch_ends_the_line(monkeypatch):
+    stream = terminal(monkeypatch)
+    callbacks = [CtrlC("train_begin")]
+    with pytest.raises(KeyboardInterrupt):
+        estimator(verbose=1, callbacks=callbacks).fit(X)
+    assert stream.getvalue().endswith("\n")
+
+
+@pytest.mark.filterwarnings("ignore:Training diverged")
+def test_line_is_ended_before_an_error_is_shown(monkeypatch):
+    stream = terminal(monkeypatch)
+    diverging = estimator(verbose=1, **DIVERGING)
+    with pytest.raises(ValueError, match="diverged") as error:
+        diverging.fit(X)
+    assert error.tb is not None  # which keeps the line from being collected
+    assert stream.getvalue().endswith("\n")
+
+
+def test_line_goes_on_where_a_checkpoint_was_taken_up(monkeypatch, tmp_path):
+    stream = terminal(monkeypatch)
+
+    class Killer(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) > 4:
+                raise ZeroDivisionError
+
+    settings = {"verbose": 1, "checkpoint": tmp_path}
+    with pytest.raises(ZeroDivisionError):
+        estimator(callbacks=[Killer()], **settings).fit(X)
+    assert "4/6" in shown(stream)
+    estimator(**settings).fit(X)
+    assert "6/6" in shown(stream)
+
+
+def test_nothing_is_written_where_nothing_is_trained(monkeypatch):
+    stream = terminal(monkeypatch)
+    estimator(verbose=1).fit(X[:20])
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize("n_samples", [20, 240])
@@ -733,9 +890,24 @@ def test_teardown_after_an_error_in_a_hook_leaves_no_attribute(callback):
     assert [name for name in vars(fitted) if name.startswith("_callback")] == []
 
 
-def test_progress_bar_nests(callback):
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_progress_bar_shows_search_candidates_and_epochs(callback, n_jobs, capfd):
     pytest.importorskip("rich")
-    bar = callback.ProgressBar(max_propagation_depth=None)
-    search = GridSearchCV(estimator(), {"n_components": [1, 2]}, cv=2)
+
+    class Bar(callback.ProgressBar):
+        def on_fit_task_end(self, estimator, context):
+            ended[context.task_name] += 1
+            super().on_fit_task_end(estimator, context)
+
+    ended = Counter()
+    bar = Bar() if n_jobs == 1 else callback.ProgressBar()
+    trained = estimator(early_stopping=False)
+    search = GridSearchCV(trained, {"n_components": [1, 2]}, cv=2, n_jobs=n_jobs)
     search.set_callbacks(bar).fit(X)
-    assert search.best_estimator_.n_epochs_ == 6
+    lines = capfd.readouterr().out.splitlines()
+    depth = [len(line) - len(line.lstrip()) for line in lines]
+    assert depth == [0, 2, 4, 4, 4, 4, 2]  # fit: search: two candidates x two folds
+    assert all("AutoencoderTransformer" in line for line in lines[2:])
+    if n_jobs == 1:
+        n_epochs = 5 * 6  # those of four candidates and of the refit
+        assert ended["epoch"] == n_epochs

@@ -16,6 +16,7 @@ from skae import (
     corruption,
     displays,
     losses,
+    model_selection,
     networks,
     penalties,
 )
@@ -37,7 +38,16 @@ METHODS = [
     "interpolate",
     "quantize",
 ]
-PROPERTIES = ["components_", "encoder_", "decoder_", "history_", "codebook_"]
+PROPERTIES = [
+    "components_",
+    "encoder_",
+    "decoder_",
+    "history_",
+    "codebook_",
+    "hidden_layer_sizes_",
+    "n_parameters_",
+    "validation_loss_",
+]
 # What only the docstring of the estimator has, for all of its methods.
 NO_EXTENDED_SUMMARY, NO_SEE_ALSO, NO_EXAMPLES = "ES01", "SA01", "EX01"
 NAMED_RETURN = "RT02"  # scikit-learn names what is returned
@@ -49,7 +59,7 @@ IGNORED = {
     NAMED_RETURN,
     SUMMARY_BESIDE_QUOTES,
 }
-MODULES = (losses, networks, bottlenecks, penalties, corruption)
+MODULES = (losses, networks, bottlenecks, penalties, corruption, model_selection)
 PARTS = [
     part
     for module in MODULES
@@ -106,6 +116,7 @@ WITH_PARAMETERS = [
         *CLASSES,
         *DISPLAYS,
         *METHODS_OF_DISPLAYS,
+        skae.choose_n_components,
     ]
     if sections(part)["Parameters"]
 ]
@@ -137,6 +148,12 @@ def full_name(documented):
     return f"{documented.__module__}.{documented.__qualname__}"
 
 
+def test_docstring_of_the_choice_of_a_size_is_valid():
+    choose = skae.choose_n_components
+    errors = dict(validate(full_name(choose))["errors"])
+    assert errors.keys() <= {NAMED_RETURN, SUMMARY_BESIDE_QUOTES}, errors
+
+
 @pytest.mark.parametrize("display", DISPLAYS, ids=in_words)
 def test_docstring_of_a_display_is_valid(display):
     errors = dict(validate(full_name(display))["errors"])
@@ -163,7 +180,13 @@ def test_attributes_of_a_display_are_those_that_plot_sets(display):
 
 @pytest.mark.parametrize(
     "documented",
-    [AutoencoderTransformer, *methods(), *DISPLAYS, *METHODS_OF_DISPLAYS],
+    [
+        AutoencoderTransformer,
+        *methods(),
+        *DISPLAYS,
+        *METHODS_OF_DISPLAYS,
+        skae.choose_n_components,
+    ],
     ids=in_words,
 )
 def test_scikit_learns_own_check_finds_nothing(documented):
