@@ -181,8 +181,8 @@ print(
     f"Of the autoencoders of tumours, {len(proven)} of {len(SIZES)} are proven better "
     "than PCA by held-out rows;\nthe others are PCA, whose score here is the error.\n"
     "An isolation forest splits one column at a time: it sees values that are large,\n"
-    "but hardly that two do not go together. For that take a model of how they do: PCA\n"
-    "if they are proportional, an autoencoder if not and rows are many. Try all.\n"
+    "but hardly that two do not go together. For that take a model of how they do:\n"
+    "PCA if they are proportional, an autoencoder if not and rows are many. Try all.\n"
     "The pump's threshold, for 1% false alarms:"
 )
 for name, threshold in thresholds.items():
