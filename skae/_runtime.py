@@ -15,7 +15,7 @@ import torch
 # Work (floating-point operations) from which a rule of this file changes its answer.
 THREADED_STEP = 5e8  # one step; below it a second thread costs more than it gains
 SMALL_FIT = 1e10  # a whole fit; about a second in double precision on one core
-AUTOCAST_STEP = 5e7  # one step; below it the casts to bfloat16 cost more than they gain
+AUTOCAST_STEP = 5e8  # one step; below it the casts to bfloat16 cost more than they gain
 MOST_THREADS = 256  # a million of them would end the process
 
 _forked = _has_lazy_parts = False
