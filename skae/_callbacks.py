@@ -222,6 +222,7 @@ class ProgressLine(Callback):
             total=self.max_epochs,
             desc="Autoencoder",
             unit="epoch",
+            miniters=1,  # else tqdm skips epochs after fast ones
             disable=_is_hidden(),
         )
 
