@@ -2,7 +2,7 @@
 # make examples      all examples; their pictures go into build/examples/
 # make test          all tests, newest supported versions, on all cores
 # make test-oldest   all tests, oldest supported versions
-# make bench         speed, memory, start-up and quality: writes docs/benchmarks/
+# make bench         speed, memory, quality, files and all else: writes docs/benchmarks/
 # make bench-peers   quality with PyOD beside, in an environment of its own
 # make docs          the documentation, with all examples run: build/docs/index.html
 # make docs-test     the same, opened in a browser that follows every link
@@ -51,6 +51,11 @@ bench: .venv/.test
 	.venv/bin/python benchmarks/startup.py
 	.venv/bin/python benchmarks/time_to_error.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/code_scale.py $(DATA_FLAG)
+	.venv/bin/python benchmarks/choose_size.py
+	.venv/bin/python benchmarks/one_row.py
+	.venv/bin/python benchmarks/onnx_parity.py
+	.venv/bin/python benchmarks/model_files.py
+	.venv/bin/python benchmarks/checkpoints.py
 	.venv/bin/python benchmarks/images.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/family.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/quality.py $(DATA_FLAG) $(QUALITY_FLAGS) \
