@@ -139,6 +139,6 @@ finalists = choice.widths_table_.query("max_epochs == max_epochs.max()")["error"
 smaller, chosen = choice.table_.loc[:size, "error"].iloc[-2:]
 print(
     f"The last {len(finalists)} networks differ by {np.ptp(finalists):.3f} in their "
-    f"held-out error; the next smaller size would cost {smaller - chosen:.3f}.\nSo look "
-    "for the size first, and for widths if there is time."
+    f"held-out error; the next smaller size would cost {smaller - chosen:.3f}.\nSo "
+    "look for the size first, and for widths if there is time."
 )
