@@ -150,5 +150,6 @@ print(
     f"But {SIZE} numbers are few for PCA. If the size is free, the best PCA is better "
     f"in {n_cases - is_best.sum()} of {n_cases}\ncases, among them all with fewer than "
     f"{fewest} rows. So with few rows take PCA, and more\nnumbers; a network is for "
-    "short codes that are learnt from many rows. `proven_` says\nwhether they were enough."
+    "short codes that are learnt from many rows. `proven_`\nsays whether they were "
+    "enough."
 )
