@@ -77,6 +77,7 @@ for noise in NOISE:
         errors[noise, n_rows] = found
         proven[noise, n_rows] = autoencoder.proven_
 errors = pd.DataFrame(errors).T.rename_axis(["noise", "rows"])
+errors["its size"] = errors["its size"].astype(int)
 proven = pd.Series(proven)
 print(errors.assign(proven=proven).round(3).to_string(na_rep=""))
 
@@ -147,7 +148,8 @@ print(
     f"The judged one was PCA in {n_cases - len(kept)} of {n_cases} cases; in the "
     f"others its error\nwas {kept.min():.2f} to {kept.max():.2f} of PCA's.\n"
     f"But {SIZE} numbers are few for PCA. If the size is free, the best PCA is better "
-    f"in {n_cases - is_best.sum()} of {n_cases}\ncases, in all with less than {fewest} "
-    "rows. So with few rows take PCA, and more numbers;\na network is for short codes "
-    "that are learnt from many rows. `proven_` says whether they were\nenough."
+    f"in {n_cases - is_best.sum()} of {n_cases}\ncases, among them all with fewer than "
+    f"{fewest} rows. So with few rows take PCA, and more\nnumbers; a network is for "
+    "short codes that are learnt from many rows. `proven_`\nsays whether they were "
+    "enough."
 )

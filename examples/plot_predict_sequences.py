@@ -169,7 +169,7 @@ for ax, (title, view) in zip(axes, views.items(), strict=True):
     ax.set_yticks(range(4), LETTERS, family="monospace", fontsize="small")
     ax.set_ylabel(title, rotation=0, ha="right", va="center", labelpad=12)
     for position in place:
-        corner = position - 0.5, meant[example, position] - 0.5
+        corner = position - 0.5, test[example, position] - 0.5
         ax.add_patch(Rectangle(corner, 1, 1, fill=False, ec="C3", lw=1.5))
 axes[-1].set_xlabel("position")
 left.colorbar(picture, ax=axes, label="how likely", shrink=0.8)

@@ -43,7 +43,7 @@ memory = tempfile.TemporaryDirectory()
 pipeline = Pipeline(
     [
         ("scale", MinMaxScaler()),
-        ("ae", AutoencoderTransformer(max_epochs=15, random_state=0)),
+        ("ae", AutoencoderTransformer(max_epochs=10, random_state=0)),
         ("classify", KNeighborsClassifier()),
     ],
     memory=memory.name,
