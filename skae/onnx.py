@@ -8,8 +8,9 @@ import copy
 import json
 import logging
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from io import StringIO
 from numbers import Integral
 
 import numpy as np
@@ -281,12 +282,12 @@ def _export(graph, part, opset):
 
 @contextmanager
 def _quiet():
-    """Silence what torch's exporter says of itself and of torchvision."""
+    """Silence what exporters say of themselves and of torchvision."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
