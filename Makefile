@@ -4,7 +4,8 @@
 # make test-oldest   all tests, oldest supported versions
 # make bench         speed, memory, quality, files and all else: writes docs/benchmarks/
 # make bench-peers   quality with PyOD beside, in an environment of its own
-# make docs          the documentation, with all examples run: build/docs/index.html
+# make docs          the documentation, with all examples run: build/docs/index.html;
+#                    an example is run again only if it has changed
 # make docs-test     the same, opened in a browser that follows every link
 # make lint          format, lint and spelling; changes nothing
 # make clean         remove what the others made
@@ -67,7 +68,7 @@ bench-peers: .venv-bench/.bench
 		--output docs/benchmarks/quality_peers.md
 
 docs: .venv/.docs
-	rm -rf build/docs/_modules  # or Sphinx keeps old ones
+	rm -rf build/docs build/doctrees docs/generated  # or what is gone stays
 	.venv/bin/python -m sphinx -W --keep-going -q -d build/doctrees $(SPHINX_FLAGS) \
 		docs build/docs
 	@echo "Pages: build/docs/index.html"

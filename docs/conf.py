@@ -42,7 +42,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"[\\/]plot_",
     "ignore_pattern": r"(^|[\\/])run\.py$",
     "within_subsection_order": "ExampleTitleSortKey",
-    "backreferences_dir": "generated/backreferences",
+    "backreferences_dir": "auto_examples/backreferences",
     "doc_module": ("skae",),
     "reference_url": {"skae": None},
     "image_srcset": ["2x"],
