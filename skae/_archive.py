@@ -29,7 +29,21 @@ __all__ = [
 
 
 class ModelFileError(ValueError):
-    """A model file cannot be read, and why."""
+    """A model file cannot be read, and why.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skae import ModelFileError, load
+    >>> path = tempfile.mkdtemp() + "/model.safetensors"
+    >>> with open(path, "wb") as file:
+    ...     _ = file.write(b"something else")
+    >>> try:
+    ...     load(path)
+    ... except ModelFileError as error:
+    ...     print("refused")
+    refused
+    """
 
 
 def pack(facts, arrays):

@@ -181,6 +181,17 @@ def load(path, trusted=None):
     -----
     InconsistentVersionWarning
         If it was written with other versions of skae, torch or scikit-learn.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skae import AutoencoderTransformer, dump, load
+    >>> X = np.random.default_rng(0).normal(size=(50, 4))
+    >>> path = tempfile.mkdtemp() + "/model.safetensors"
+    >>> dump(AutoencoderTransformer(2, random_state=0).fit(X), path)
+    >>> load(path).n_features_in_
+    4
     """
     path = os.fspath(path)
     with open(path, "rb") as file:

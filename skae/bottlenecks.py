@@ -123,6 +123,13 @@ class VariationalBottleneck(Bottleneck):
 
     Tipping and Bishop (1999), "Probabilistic principal component analysis", J. R.
     Statist. Soc. B 61.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.bottlenecks import VariationalBottleneck
+    >>> AutoencoderTransformer(bottleneck=VariationalBottleneck(beta=0.5))
+    AutoencoderTransformer(bottleneck=VariationalBottleneck(beta=0.5))
     """
 
     ranges = {"beta": (0, math.inf), "warm_up": (0, 1)}
@@ -179,6 +186,13 @@ class WAEBottleneck(Bottleneck):
     References
     ----------
     Tolstikhin et al. (2018), "Wasserstein auto-encoders", ICLR.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.bottlenecks import WAEBottleneck
+    >>> AutoencoderTransformer(bottleneck=WAEBottleneck(alpha=0.5))
+    AutoencoderTransformer(bottleneck=WAEBottleneck(alpha=0.5))
     """
 
     ranges = {"alpha": (0, math.inf)}
@@ -224,6 +238,13 @@ class TopKBottleneck(Bottleneck):
     References
     ----------
     Makhzani and Frey (2014), "k-sparse autoencoders", ICLR.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.bottlenecks import TopKBottleneck
+    >>> AutoencoderTransformer(bottleneck=TopKBottleneck())
+    AutoencoderTransformer(bottleneck=TopKBottleneck())
     """
 
     ranges = {"k": (1, math.inf)}
@@ -279,6 +300,13 @@ class VectorQuantizedBottleneck(Bottleneck):
     References
     ----------
     van den Oord et al. (2017), "Neural discrete representation learning", NeurIPS.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.bottlenecks import VectorQuantizedBottleneck
+    >>> AutoencoderTransformer(bottleneck=VectorQuantizedBottleneck(n_codes=32))
+    AutoencoderTransformer(bottleneck=VectorQuantizedBottleneck(n_codes=32))
     """
 
     ranges = {
@@ -363,6 +391,13 @@ class OrderedBottleneck(Bottleneck):
     References
     ----------
     Rippel et al. (2014), "Learning ordered representations with nested dropout", ICML.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.bottlenecks import OrderedBottleneck
+    >>> AutoencoderTransformer(bottleneck=OrderedBottleneck())
+    AutoencoderTransformer(bottleneck=OrderedBottleneck())
     """
 
     is_ordered = True

@@ -116,6 +116,13 @@ class GaussianNoise(Corruption):
     References
     ----------
     Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import GaussianNoise
+    >>> AutoencoderTransformer(corruption=GaussianNoise(scale=0.15))
+    AutoencoderTransformer(corruption=GaussianNoise(scale=0.15))
     """
 
     ranges = {"scale": (0, math.inf)}
@@ -140,6 +147,13 @@ class MaskingNoise(Corruption):
     ----------
     Vincent et al. (2008), "Extracting and composing robust features with denoising
     autoencoders", ICML.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import MaskingNoise
+    >>> AutoencoderTransformer(corruption=MaskingNoise(rate=0.125))
+    AutoencoderTransformer(corruption=MaskingNoise(rate=0.125))
     """
 
     ranges = {"rate": (0, 1)}
@@ -162,6 +176,13 @@ class SaltAndPepperNoise(Corruption):
     References
     ----------
     Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import SaltAndPepperNoise
+    >>> AutoencoderTransformer(corruption=SaltAndPepperNoise(rate=0.05))
+    AutoencoderTransformer(corruption=SaltAndPepperNoise(rate=0.05))
     """
 
     ranges = {"rate": (0, 1)}
@@ -187,6 +208,13 @@ class SwapNoise(Corruption):
     References
     ----------
     Jahrer (2017), first place of "Porto Seguro's Safe Driver Prediction", Kaggle.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import SwapNoise
+    >>> AutoencoderTransformer(corruption=SwapNoise(rate=0.05))
+    AutoencoderTransformer(corruption=SwapNoise(rate=0.05))
     """
 
     ranges = {"rate": (0, 1)}
@@ -213,6 +241,13 @@ class BlockMasking(Corruption):
     References
     ----------
     Pathak et al. (2016), "Context encoders: feature learning by inpainting", CVPR.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import BlockMasking
+    >>> AutoencoderTransformer(corruption=BlockMasking(share=0.125))
+    AutoencoderTransformer(corruption=BlockMasking(share=0.125))
     """
 
     ranges = {"share": (0, 1)}
@@ -253,6 +288,13 @@ class DownUpSampling(Corruption):
     ----------
     Dong et al. (2016), "Image super-resolution using deep convolutional networks",
     IEEE TPAMI 38.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import DownUpSampling
+    >>> AutoencoderTransformer(corruption=DownUpSampling(factor=3))
+    AutoencoderTransformer(corruption=DownUpSampling(factor=3))
     """
 
     ranges = {"factor": (1, math.inf)}
@@ -284,6 +326,15 @@ class Chain(Corruption):
     ----------
     corruptions : list of Corruption
         In the order in which they spoil.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import Chain, GaussianNoise, MaskingNoise
+    >>> spoilt = Chain([GaussianNoise(), MaskingNoise()])
+    >>> AutoencoderTransformer(corruption=spoilt)
+    AutoencoderTransformer(corruption=Chain(corruptions=[GaussianNoise(),
+                                                         MaskingNoise()]))
     """
 
     def __init__(self, corruptions):

@@ -108,7 +108,15 @@ class Loss(LearningPart):
 
 
 class SquaredError(Loss):
-    """Mean over features of ``(output - X)**2``, optimal at the conditional mean."""
+    """Mean over features of ``(output - X)**2``, optimal at the conditional mean.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.losses import SquaredError
+    >>> AutoencoderTransformer(loss=SquaredError())
+    AutoencoderTransformer(loss=SquaredError())
+    """
 
     degree = 2
 
@@ -126,7 +134,15 @@ class SquaredError(Loss):
 
 
 class AbsoluteError(Loss):
-    """Mean over features of ``|output - X|``, optimal at the conditional median."""
+    """Mean over features of ``|output - X|``, optimal at the conditional median.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.losses import AbsoluteError
+    >>> AutoencoderTransformer(loss=AbsoluteError())
+    AutoencoderTransformer(loss=AbsoluteError())
+    """
 
     degree = 1
 
@@ -149,6 +165,13 @@ class Huber(Loss):
     References
     ----------
     Huber (1964), "Robust estimation of a location parameter".
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.losses import Huber
+    >>> AutoencoderTransformer(loss=Huber(delta=0.5))
+    AutoencoderTransformer(loss=Huber(delta=0.5))
     """
 
     degree = 2
@@ -166,6 +189,13 @@ class LogLoss(Loss):
 
     X may be anything in [0, 1]: bits, probabilities, or pixels divided by their
     maximum.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.losses import LogLoss
+    >>> AutoencoderTransformer(loss=LogLoss())
+    AutoencoderTransformer(loss=LogLoss())
     """
 
     standardized = False
@@ -225,6 +255,13 @@ class Poisson(CountLoss):
     ----------
     Collins, Dasgupta and Schapire (2001), "A generalization of principal components
     analysis to the exponential family", NIPS.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.losses import Poisson
+    >>> AutoencoderTransformer(loss=Poisson())
+    AutoencoderTransformer(loss=Poisson())
     """
 
     def __call__(self, output, X):
@@ -247,6 +284,13 @@ class NegativeBinomial(CountLoss):
     ----------
     Eraslan et al. (2019), "Single-cell RNA-seq denoising using a deep count
     autoencoder", Nature Communications 10.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.losses import NegativeBinomial
+    >>> AutoencoderTransformer(loss=NegativeBinomial())
+    AutoencoderTransformer(loss=NegativeBinomial())
     """
 
     PACE = 3.0  # how much faster than the network log(theta), which starts at 0, learns
@@ -273,6 +317,13 @@ class CosineDistance(Loss):
 
     It compares shares, not amounts, as one does with word counts: the length of a
     reconstruction means little. A row of zeros has the loss one.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.losses import CosineDistance
+    >>> AutoencoderTransformer(loss=CosineDistance())
+    AutoencoderTransformer(loss=CosineDistance())
     """
 
     standardized = False

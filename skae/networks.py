@@ -65,6 +65,15 @@ class MLPAutoencoder(nn.Module):
 
     n_outputs : int, default=None
         Width of what `decode` returns; None is that of the input.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.networks import MLPAutoencoder
+    >>> network = MLPAutoencoder(n_features=4, n_components=2)
+    >>> code = network.encode(torch.zeros(3, 4))
+    >>> code.shape, network.decode(code).shape
+    (torch.Size([3, 2]), torch.Size([3, 4]))
     """
 
     def __init__(
@@ -108,6 +117,14 @@ class EncoderDecoder(nn.Module):
 
     decoder : nn.Module
         Called with codes, returns outputs.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.networks import EncoderDecoder
+    >>> network = EncoderDecoder(torch.nn.Linear(4, 2), torch.nn.Linear(2, 4))
+    >>> network.encode(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
     """
 
     def __init__(self, encoder, decoder):
@@ -179,6 +196,15 @@ class ConvAutoencoder(nn.Module):
     References
     ----------
     Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.networks import ConvAutoencoder
+    >>> network = ConvAutoencoder(n_features=64, n_components=2, size=(8, 8))
+    >>> code = network.encode(torch.zeros(3, 64))
+    >>> code.shape, network.decode(code).shape
+    (torch.Size([3, 2]), torch.Size([3, 64]))
     """
 
     def __init__(

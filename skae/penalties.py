@@ -61,6 +61,13 @@ class SparsityPenalty(Penalty):
     ----------
     Hurley and Rickard (2009), "Comparing measures of sparsity", IEEE Trans. Inf.
     Theory 55.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.penalties import SparsityPenalty
+    >>> AutoencoderTransformer(penalty=SparsityPenalty(alpha=0.15))
+    AutoencoderTransformer(penalty=SparsityPenalty(alpha=0.15))
     """
 
     ranges = {"alpha": (0, math.inf)}
@@ -90,6 +97,13 @@ class KLSparsityPenalty(Penalty):
     References
     ----------
     Ng (2011), "Sparse autoencoder", CS294A lecture notes.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.penalties import KLSparsityPenalty
+    >>> AutoencoderTransformer(penalty=KLSparsityPenalty(alpha=0.005))
+    AutoencoderTransformer(penalty=KLSparsityPenalty(alpha=0.005))
     """
 
     ranges = {"alpha": (0, math.inf), "rate": (0.001, 0.999)}
@@ -130,6 +144,13 @@ class ContractivePenalty(Penalty):
 
     Hutchinson (1990), "A stochastic estimator of the trace of the influence matrix",
     Communications in Statistics 19.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.penalties import ContractivePenalty
+    >>> AutoencoderTransformer(penalty=ContractivePenalty(alpha=0.005))
+    AutoencoderTransformer(penalty=ContractivePenalty(alpha=0.005))
     """
 
     ranges = {"alpha": (0, math.inf)}
@@ -179,6 +200,13 @@ class DecorrelationPenalty(Penalty):
     ----------
     Cogswell et al. (2016), "Reducing overfitting in deep networks by decorrelating
     representations", ICLR.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.penalties import DecorrelationPenalty
+    >>> AutoencoderTransformer(penalty=DecorrelationPenalty(alpha=0.005))
+    AutoencoderTransformer(penalty=DecorrelationPenalty(alpha=0.005))
     """
 
     ranges = {"alpha": (0, math.inf)}
@@ -212,6 +240,13 @@ class CodeNormPenalty(Penalty):
     References
     ----------
     Ghosh et al. (2020), "From variational to deterministic autoencoders", ICLR.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.penalties import CodeNormPenalty
+    >>> AutoencoderTransformer(penalty=CodeNormPenalty(alpha=0.005))
+    AutoencoderTransformer(penalty=CodeNormPenalty(alpha=0.005))
     """
 
     ranges = {"alpha": (0, math.inf)}
@@ -246,6 +281,14 @@ class Sum(Penalty):
     ----------
     penalties : list of Penalty
         The terms; each has its own `alpha`.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.penalties import CodeNormPenalty, SparsityPenalty, Sum
+    >>> AutoencoderTransformer(penalty=Sum([SparsityPenalty(), CodeNormPenalty()]))
+    AutoencoderTransformer(penalty=Sum(penalties=[SparsityPenalty(),
+                                                  CodeNormPenalty()]))
     """
 
     def __init__(self, penalties):

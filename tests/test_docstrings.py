@@ -154,6 +154,21 @@ def test_docstring_of_the_choice_of_a_size_is_valid():
     assert errors.keys() <= {NAMED_RETURN, SUMMARY_BESIDE_QUOTES}, errors
 
 
+NAMED = [
+    *losses.LOSSES.values(),
+    *bottlenecks.BOTTLENECKS.values(),
+    *penalties.PENALTIES.values(),
+    *corruption.CORRUPTIONS.values(),
+    *networks.NETWORKS.values(),
+]
+PUBLIC = [getattr(skae, name) for name in skae.__all__ if name != "__version__"]
+
+
+@pytest.mark.parametrize("part", [*NAMED, *PUBLIC], ids=in_words)
+def test_what_has_a_name_has_an_example(part):
+    assert ">>> " in "".join(sections(part)["Examples"])
+
+
 @pytest.mark.parametrize("display", DISPLAYS, ids=in_words)
 def test_docstring_of_a_display_is_valid(display):
     errors = dict(validate(full_name(display))["errors"])
