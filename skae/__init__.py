@@ -3,7 +3,8 @@
 from importlib.metadata import version
 
 from skae._autoencoder import AutoencoderTransformer
-from skae._files import ModelFileError, dump, load
+from skae._files.archive import ModelFileError
+from skae._files.model_file import dump, load
 from skae.displays import (
     ComponentsSweepDisplay,
     ErrorDistributionDisplay,

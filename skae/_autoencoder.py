@@ -21,16 +21,19 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _validation as check
-from skae._callbacks import SklearnCallbacks
-from skae._fitting import SOLVERS, Fitting, solver_class_and_options
-from skae._images import (
+from skae._data.images import (
     check_form_suits,
     check_image_shape,
     check_image_values,
     full_range,
     read_image_form,
 )
-from skae._pca_start import fit_mean
+from skae._data.rows import Rows
+from skae._files.state import LEARNT, describe, restore
+from skae._fitting.build import SOLVERS, solver_class_and_options
+from skae._fitting.callbacks import SklearnCallbacks
+from skae._fitting.fitting import Fitting
+from skae._fitting.start import fit_mean
 from skae._runtime import (
     RandomStreams,
     choose_threads,
@@ -38,8 +41,6 @@ from skae._runtime import (
     inference_modes,
     torch_threads,
 )
-from skae._state import LEARNT, describe, restore
-from skae._training import Rows
 from skae._validation import (
     CallbackSupportMixin,
     HasMethods,

@@ -29,7 +29,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from skorch.callbacks import Callback
 from torch import nn
 
-from skae._images import check_image_shape, read_image_form
+from skae._data.images import check_image_shape, read_image_form
 from skae._parts import Part
 from skae._runtime import (
     available_devices,

@@ -18,9 +18,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skae._archive import versions
 from skae._autoencoder import AutoencoderTransformer
-from skae._images import check_image_values, full_range
+from skae._data.images import check_image_values, full_range
+from skae._files.archive import versions
 from skae._runtime import training_modes
 
 __all__ = ["register", "to_onnx"]

@@ -13,8 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
-from skae._advice import advise_on_code, advise_on_units
-from skae._pca_start import Codec, LinearStart
+from skae._fitting.advice import advise_on_code, advise_on_units
+from skae._fitting.codec import Codec
+from skae._fitting.start import LinearStart
 from skae.bottlenecks import Bottleneck, VariationalBottleneck
 from skae.losses import SquaredError
 from skae.networks import MLPAutoencoder

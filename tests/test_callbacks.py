@@ -30,7 +30,7 @@ from torch import nn
 from tqdm import TqdmWarning
 
 from skae import AutoencoderTransformer
-from skae._callbacks import BestEpoch, _tqdm
+from skae._fitting.callbacks import BestEpoch, _tqdm
 
 ANGLE = np.random.default_rng(0).uniform(0, 2 * np.pi, 240)
 X = np.column_stack([np.cos(ANGLE), np.sin(ANGLE), np.cos(2 * ANGLE)])

@@ -15,9 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
-import skae._checkpoint
+import skae._fitting.checkpoint
 from skae import AutoencoderTransformer, dump, load
-from skae._archive import unpack
+from skae._files.archive import unpack
 
 X = load_digits().data[:400]
 N_EPOCHS = 5
@@ -122,7 +122,7 @@ def test_fit_is_killed_twice(tmp_path):
 def test_fit_without_seed_keeps_its_rows_held_out(tmp_path):
     fit_killed(tmp_path, random_state=None)
     (path,) = tmp_path.iterdir()
-    facts, _ = unpack(path.read_bytes(), skae._checkpoint.FORMAT, 1)
+    facts, _ = unpack(path.read_bytes(), skae._fitting.checkpoint.FORMAT, 1)
     fitted, n_trained = fit_counted(tmp_path, random_state=None)
     assert n_trained == N_EPOCHS - 3
     assert fitted.validation_loss_curve_[:3] == [
@@ -252,7 +252,7 @@ def test_damaged_checkpoint_is_said(damage, tmp_path):
 
 def test_checkpoint_of_other_versions_is_said(tmp_path, monkeypatch):
     fit_killed(tmp_path)
-    monkeypatch.setattr(skae._checkpoint, "versions", lambda: {"skae": "99"})
+    monkeypatch.setattr(skae._fitting.checkpoint, "versions", lambda: {"skae": "99"})
     with pytest.warns(UserWarning, match="other versions"):
         assert fit_counted(tmp_path)[1] == N_EPOCHS
 
@@ -332,7 +332,7 @@ def test_killed_process_goes_on(tmp_path):
     assert process.wait() == -signal.SIGKILL
     assert not out.exists()
     (path,) = folder.glob("*.safetensors")
-    facts, _ = unpack(path.read_bytes(), skae._checkpoint.FORMAT, 1)
+    facts, _ = unpack(path.read_bytes(), skae._fitting.checkpoint.FORMAT, 1)
     assert start(folder, out).wait() == 0
     resumed = load(out)
     kept = [epoch["dur"] for epoch in facts["history"]]

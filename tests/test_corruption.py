@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from skae import AutoencoderTransformer
-from skae._images import read_image_form
-from skae._training import Rows
+from skae._data.images import read_image_form
+from skae._data.rows import Rows
 from skae.corruption import (
     CORRUPTIONS,
     BlockMasking,
@@ -189,7 +189,7 @@ def test_rows_of_weight_zero_give_no_extremes():
 def test_features_are_the_same_in_several_blocks(monkeypatch):
     rows, _, _ = rows_of(TABLE)
     once = Features.of(rows)
-    monkeypatch.setattr("skae._training.INFERENCE_ROWS", 333)
+    monkeypatch.setattr("skae._data.rows.INFERENCE_ROWS", 333)
     for name in ("zero", "spread", "low", "high"):
         torch.testing.assert_close(
             getattr(Features.of(rows), name), getattr(once, name)

@@ -12,9 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skae import AutoencoderTransformer, _runtime
-from skae._fitting import SOLVERS, Fitting, auto_alpha, solver_class_and_options
+from skae._data.rows import Rows
+from skae._fitting.build import SOLVERS, solver_class_and_options
+from skae._fitting.fitting import Fitting
+from skae._fitting.plan import auto_alpha, auto_batch_size, auto_max_epochs
 from skae._runtime import RandomStreams
-from skae._training import Rows, auto_batch_size, auto_max_epochs
 from skae.bottlenecks import Bottleneck
 from skae.losses import LogLoss, SquaredError
 

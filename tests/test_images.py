@@ -16,8 +16,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
-from skae import AutoencoderTransformer, _training
-from skae._images import ImageForm, full_range, read_image_form
+from skae import AutoencoderTransformer
+from skae._data.images import ImageForm, full_range, read_image_form
 from skae.networks import ConvAutoencoder, MLPAutoencoder
 
 # Two epochs need not be better than PCA.
@@ -730,7 +730,7 @@ LARGE = pictures((128, 128), n_samples=159)
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr(_training, "INFERENCE_ELEMENTS", 2**17)
+    monkeypatch.setattr("skae._data.rows.INFERENCE_ELEMENTS", 2**17)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
 
 from skae import AutoencoderTransformer, _fitting
-from skae._mlp_step import BACKWARD, MLPStep
-from skae._pca_start import LinearStart, PCAStart
+from skae._fitting.codec import PCAStart
+from skae._fitting.start import LinearStart
+from skae._fitting.step import BACKWARD, MLPStep
 from skae.bottlenecks import Bottleneck
 from skae.losses import AbsoluteError, CallableLoss, Huber, LogLoss, SquaredError
 from skae.networks import ACTIVATIONS, MLPAutoencoder

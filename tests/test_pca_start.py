@@ -11,9 +11,11 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae import _pca_start as pca_start
-from skae._pca_start import PCAStart, fit_linear_start, fit_mean, gain_is_proven
-from skae._training import Rows
+from skae._data.rows import Rows
+from skae._fitting import start as pca_start
+from skae._fitting.codec import PCAStart
+from skae._fitting.start import fit_linear_start, fit_mean
+from skae._fitting.verdict import gain_is_proven
 from skae.bottlenecks import Bottleneck
 from skae.losses import AbsoluteError, Huber, LogLoss, SquaredError
 from skae.networks import MLPAutoencoder
@@ -140,7 +142,7 @@ def test_sparse_rows_give_the_same_start(route):
 
 def test_several_blocks_give_the_same_start(route, monkeypatch):
     whole = start_of(route)
-    monkeypatch.setattr("skae._training.INFERENCE_ROWS", 7)
+    monkeypatch.setattr("skae._data.rows.INFERENCE_ROWS", 7)
     blocks = start_of(route)
     assert_allclose(blocks.components, whole.components, atol=1e-8)
     assert_allclose(blocks.spread, whole.spread)

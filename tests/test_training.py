@@ -13,17 +13,10 @@ from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from torch import nn
 
 from skae import AutoencoderTransformer
+from skae._data.rows import INFERENCE_ELEMENTS, INFERENCE_ROWS, BatchIterator, Rows
+from skae._fitting.net import AutoencoderNet, sample_losses
+from skae._fitting.plan import auto_batch_size, auto_max_epochs
 from skae._runtime import RandomStreams
-from skae._training import (
-    INFERENCE_ELEMENTS,
-    INFERENCE_ROWS,
-    AutoencoderNet,
-    BatchIterator,
-    Rows,
-    auto_batch_size,
-    auto_max_epochs,
-    sample_losses,
-)
 from skae.losses import AbsoluteError, SquaredError
 
 RNG = np.random.default_rng(0)
@@ -693,9 +686,10 @@ def test_streams_of_the_net_are_those_of_the_seed():
 MEMORY = """
 import threading, time
 import numpy as np, psutil, scipy.sparse as sp
-from skae import AutoencoderTransformer, _pca_start
+from skae import AutoencoderTransformer
+from skae._fitting import start
 
-_pca_start.POWER_ITERATIONS = 1  # more take longer, not more memory
+start.POWER_ITERATIONS = 1  # more take longer, not more memory
 process, rng = psutil.Process(), np.random.default_rng(0)
 
 def estimator(**settings):

@@ -6,9 +6,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 
@@ -21,18 +19,23 @@ from skorch.callbacks import ParamMapper
 from torch.optim import AdamW
 
 from skae import _validation as check
-from skae._advice import advise_on_code, advise_on_columns, advise_on_units
-from skae._callbacks import BestEpoch, ProgressLine, TimeLimit
-from skae._checkpoint import Checkpoint, fingerprint
-from skae._mlp_step import MLPStep
-from skae._parts import Part
-from skae._pca_start import (
-    Codec,
-    PCAStart,
-    fit_linear_start,
-    gain_is_proven,
-    link_at_mean,
+from skae._fitting.advice import advise_on_code, advise_on_columns, advise_on_units
+from skae._fitting.build import (
+    build_codec,
+    build_net,
+    build_network,
+    image_arguments,
+    solver_class_and_options,
 )
+from skae._fitting.callbacks import BestEpoch, ProgressLine, TimeLimit
+from skae._fitting.checkpoint import Checkpoint, fingerprint
+from skae._fitting.codec import PCAStart, link_at_mean
+from skae._fitting.net import sample_losses
+from skae._fitting.plan import AUTO, LEAST_ALPHA, Plan, auto_batch_size, auto_max_epochs
+from skae._fitting.start import fit_linear_start
+from skae._fitting.step import MLPStep
+from skae._fitting.verdict import gain_is_proven
+from skae._parts import Part
 from skae._runtime import (
     choose_device,
     choose_precision,
@@ -42,30 +45,15 @@ from skae._runtime import (
     torch_threads,
     training_modes,
 )
-from skae._training import (
-    AutoencoderNet,
-    auto_batch_size,
-    auto_max_epochs,
-    sample_losses,
-)
 from skae.bottlenecks import Bottleneck
 from skae.corruption import Features
 from skae.networks import (
-    NETWORKS,
-    EncoderDecoder,
     auto_channels,
     auto_hidden_layer_sizes,
 )
 
 logger = logging.getLogger("skae")
 
-# Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).
-ADAM = {"fused": True, "betas": (0.8, 0.9), "eps": 1e-7}
-SOLVERS = {
-    "adamw": (AdamW, ADAM),
-    "adam": (torch.optim.Adam, ADAM),
-    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
-}
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
 ROWS_TO_WARN_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
@@ -85,22 +73,7 @@ SHAPING = (
     "bottleneck",
     "loss",
 )
-LEAST_ALPHA = 0.01
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
-
-
-@dataclass
-class Plan:
-    """What follows from the size of the network and of the data."""
-
-    batch_size: int
-    max_epochs: int
-    n_epochs_no_change: int
-    alpha: float
-    learning_rate: float
-    precision: str
-    device: torch.device
-    n_threads: int | None
 
 
 class Fitting:
@@ -386,9 +359,9 @@ class Fitting:
         form, target_form = self.form, self.target_form or self.form
         if sizes == "auto":
             sizes = auto_channels(max(form.size, target_form.size, key=math.prod))
-        arguments = _image_arguments(form)
-        if _image_arguments(target_form) != arguments:
-            arguments |= _image_arguments(target_form, "out_")
+        arguments = image_arguments(form)
+        if image_arguments(target_form) != arguments:
+            arguments |= image_arguments(target_form, "out_")
         return {"hidden_layer_sizes": tuple(sizes), **arguments}
 
     def _plan(self, network, n_train, max_epochs):
@@ -752,64 +725,6 @@ def described(net, start, form, n_kept):
     }
 
 
-def build_network(network, arguments, generator=None):
-    """Return a new network.
-
-    Parameters
-    ----------
-    network : str, callable or pair of callables
-        A name, or what the user gave.
-
-    arguments : dict
-        n_features, n_components and what else the network takes.
-
-    generator : torch.Generator, default=None
-        For the initial weights of one of ours; None is torch's global one.
-    """
-    if isinstance(network, str):
-        return NETWORKS[network](**arguments, generator=generator)
-    if not isinstance(network, (tuple, list)):
-        return _built(network, arguments, ("encode", "decode"))
-    halves = []
-    for half, other_width in zip(network, ("n_outputs", "n_encoded"), strict=True):
-        own = {key: size for key, size in arguments.items() if key != other_width}
-        halves.append(_built(half, own, ()))
-    return EncoderDecoder(*halves)
-
-
-def _built(network, arguments, methods):
-    """Return what a class or function of the user's makes of the sizes."""
-    check.check_takes(network, arguments)
-    network = network(**arguments)
-    check.check_is_module(network, methods)
-    return network
-
-
-def build_codec(init, network, start, loss, bottleneck):
-    """Return all that is learnt, as it is before training."""
-    if init == "pca":
-        return PCAStart(network, start, loss, bottleneck)
-    return Codec(network, len(start.spread), loss, bottleneck)
-
-
-def build_net(module, device, precision):
-    """Return a skorch net of a `Codec`, which has to be initialised."""
-    net = AutoencoderNet(
-        module, criterion=module.loss, device=device, train_split=None, verbose=0
-    )
-    net.precision_ = precision
-    return net
-
-
-def _image_arguments(form, prefix=""):
-    """Return what the convolutional network is told of images."""
-    return {
-        f"{prefix}size": form.size,
-        f"{prefix}n_channels": form.n_channels,
-        f"{prefix}channels_last": form.channel_order == "last",
-    }
-
-
 def _fewest(shares, least):
     """Return the smallest number of components whose share is `least`, or all."""
     enough = np.flatnonzero(shares >= least)
@@ -818,42 +733,3 @@ def _fewest(shares, least):
 
 def _mean(losses, weights):
     return float(np.average(losses, weights=weights))
-
-
-def solver_class_and_options(solver):
-    """Return the torch optimizer class for `solver`, and how it is called here."""
-    return SOLVERS[solver] if isinstance(solver, str) else (solver, {})
-
-
-def auto_alpha(n_samples, n_features):
-    """Return ((n_features + 200) / n_samples)**2, between 0.01 and 1.
-
-    Wide tables of few rows are learnt by heart unless the weights are held down.
-    """
-    ratio = (n_features + 200) / n_samples
-    return float(np.clip(ratio**2, LEAST_ALPHA, 1.0))
-
-
-def auto_conv_alpha(n_samples, n_features):
-    """Return the root of 7500 / n_samples, at most 1.
-
-    Convolutional networks are large, and learn thousands of images by heart.
-    """
-    return min(1.0, math.sqrt(7500 / n_samples))
-
-
-@dataclass(frozen=True)
-class AutoRules:
-    """What "auto" means for one kind of network."""
-
-    learning_rate: float = 1e-2
-    alpha: Callable = auto_alpha
-    most_rows: int = 512  # in a batch
-
-
-AUTO = {
-    "mlp": AutoRules(),
-    # Wide, so small steps; not cheaper in bulk.
-    "conv": AutoRules(learning_rate=3e-3, alpha=auto_conv_alpha, most_rows=128),
-    None: AutoRules(),  # a network of the user
-}

@@ -11,7 +11,7 @@ import torch
 from skorch.callbacks import Callback
 from skorch.history import History
 
-from skae._archive import (
+from skae._files.archive import (
     decoded_epoch,
     encoded_epoch,
     pack,

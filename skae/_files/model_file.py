@@ -18,11 +18,12 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
-from skae._archive import ModelFileError, pack, unpack, versions, write
 from skae._autoencoder import AutoencoderTransformer
-from skae._fitting import SHAPING, solver_class_and_options
+from skae._files.archive import ModelFileError, pack, unpack, versions, write
+from skae._files.state import describe, restore
+from skae._fitting.build import solver_class_and_options
+from skae._fitting.fitting import SHAPING
 from skae._parts import Part
-from skae._state import describe, restore
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
 from skae.corruption import CORRUPTIONS, Chain
 from skae.losses import LOSSES

@@ -10,16 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from scipy.special import ndtr, stdtrit
-from torch import nn
-
-from skae._runtime import undrawn
 
 EXACT_SIZE = 1024  # largest matrix that is decomposed exactly
 WIDE = 256  # features from which products of many float32 rows are made in float32
 POWER_ITERATIONS = 10
-STANDARD_ERRORS = 2.0  # of the gain; what a network has to prove in large samples
 
 
 @dataclass
@@ -63,7 +57,7 @@ class LinearStart:
         """Output for each component of variance one, (n_components, n_outputs)."""
         if self.target is not None:
             return self.target.slopes
-        return self.components * _positive_spread(self)[:, None]
+        return self.components * positive_spread(self)[:, None]
 
     def share_lost(self):
         """Return the share of the variance of the output that PCA does not give."""
@@ -108,11 +102,17 @@ class LinearTarget:
     def predict(self, code, start, units):
         """Return the standardised target of the rows `units`, from codes of `start`."""
         n_kept = code.shape[1]
-        unit = units.scale / start.scale / _positive_spread(start)[:n_kept]
+        unit = units.scale / start.scale / positive_spread(start)[:n_kept]
         slopes = torch.from_numpy(unit[:, None] * self.slopes[:n_kept]).to(code)
         wanted = units.target
         offset = torch.from_numpy((self.mean - wanted.mean) / wanted.scale).to(code)
         return code @ slopes * (self.scale / wanted.scale) + offset
+
+
+def positive_spread(start):
+    """Return the spread along each axis, never zero, to divide by."""
+    spread = np.maximum(start.spread, 1e-6 * start.spread[0])
+    return np.where(start.spread > 0, spread, 1.0)
 
 
 def fit_linear_start(rows, n_components, generator):
@@ -152,7 +152,7 @@ def _fit_standardization(rows):
 def _fit_target(rows, target, start):
     """Return the `LinearTarget` of standardised rows and their raw target."""
     target = _fit_standardization(target)
-    spread = _positive_spread(start)
+    spread = positive_spread(start)
     to_code = torch.from_numpy(start.components / spread[:, None]).T
     together, slopes = rows.copy(target=target.copy(index=None)), 0.0
     for x, (y, w) in together.blocks():
@@ -241,209 +241,3 @@ def _axes_by_iteration(rows, n_components, generator):
         basis = torch.linalg.qr(_covariance_times(rows, basis)).Q
     variances, rotation = torch.linalg.eigh(basis.T @ _covariance_times(rows, basis))
     return variances, basis @ rotation
-
-
-class Codec(nn.Module):
-    """All that is learnt: a network, the bottleneck in it, the loss and its numbers.
-
-    Parameters
-    ----------
-    network : nn.Module
-        Has `encode` and `decode`.
-
-    n_components : int
-
-    loss : Loss
-
-    bottleneck : Bottleneck
-
-    Attributes
-    ----------
-    units : Tensor of shape (n_components,)
-        What the code is multiplied by on its way to the user.
-
-    n_kept : int or None
-        How many components the user gets; None is all.
-
-    recipe : dict
-        What it takes to build the like: "network" (its name, or None for one of the
-        user's), its "arguments", and "nat" (see `Bottleneck.build`).
-    """
-
-    n_kept = None
-    recipe = None
-
-    def __init__(self, network, n_components, loss, bottleneck):
-        super().__init__()
-        self.network = network
-        self.loss = loss
-        self.bottleneck = bottleneck
-        self.register_buffer("units", torch.ones(n_components, dtype=torch.float64))
-
-    def encoded(self, X):
-        """Return what the encoder says, of shape (n_samples, n_encoded)."""
-        return self.network.encode(X)
-
-    def output(self, code):
-        """Return the output for codes that are not in units."""
-        return self.network.decode(code)
-
-    def code(self, X):
-        """Return codes that are not in units."""
-        return self.bottleneck.code(self.encoded(X))
-
-    def sample(self, X):
-        """Return output, code (not in units) and its cost, or None, in training."""
-        code, cost = self.bottleneck.sample(self.encoded(X))
-        return self.output(code), code, cost
-
-    def encode(self, X):
-        code = self.code(X) * self.units
-        return code if self.n_kept is None else code[:, : self.n_kept]
-
-    def decode(self, code):
-        """Return the output; components that are not given are zero."""
-        n_given, n_components = code.shape[1], len(self.units)
-        code = code / self.units[:n_given]
-        if n_given < n_components:
-            code = F.pad(code, (0, n_components - n_given))
-        return self.output(code)
-
-
-class PCAStart(Codec):
-    """A codec with a linear path beside each half of its network; it starts as PCA.
-
-    What the encoder says is linear(X) + network.encode(X), and the output is
-    linear(code) + network.decode(code). X is standardised, and the code starts as that
-    of its PCA. Where the encoder gives more numbers than the code has, the linear path
-    is beside the first ones.
-
-    Parameters
-    ----------
-    network : nn.Module
-        Has `encode` and `decode`. Its last layers are set to zero if it has a method
-        `zero_last_layers`; otherwise gates that start at zero stand behind it.
-
-    start : LinearStart
-        Its `output` may be another one than its input.
-
-    loss : Loss
-        Its link says on which scale the output is.
-
-    bottleneck : Bottleneck
-    """
-
-    def __init__(self, network, start, loss, bottleneck):
-        n_components, n_features = len(start.spread), len(start.mean)
-        super().__init__(network, n_components, loss, bottleneck)
-        self.encoder_path = undrawn(
-            nn.Linear, n_features, n_components, bias=False, dtype=torch.float64
-        )
-        spread = _positive_spread(start)
-        self.units.copy_(torch.from_numpy(spread))
-        n_outputs = len(start.output.mean)
-        self.decoder_path = undrawn(
-            nn.Linear, n_components, n_outputs, dtype=torch.float64
-        )
-        if start.components is not None:
-            self._set_paths(start, spread, loss)
-        self.encoder_gate = self.decoder_gate = None
-        if hasattr(network, "zero_last_layers"):
-            network.zero_last_layers()
-        else:
-            n_encoded = bottleneck.n_encoded(n_components)
-            self.encoder_gate = nn.Parameter(
-                torch.zeros(n_encoded, dtype=torch.float64)
-            )
-            self.decoder_gate = nn.Parameter(
-                torch.zeros(n_outputs, dtype=torch.float64)
-            )
-
-    @torch.no_grad()
-    def _set_paths(self, start, spread, loss):
-        """Make the linear paths PCA, with components of unit variance between them."""
-        bias, slope = link_at_mean(start, loss)
-        projection = torch.from_numpy(start.components / spread[:, None])
-        reconstruction = torch.from_numpy(start.slopes.T * slope[:, None])
-        self.encoder_path.weight.copy_(projection)
-        self.decoder_path.weight.copy_(reconstruction)
-        self.decoder_path.bias.copy_(torch.from_numpy(bias))
-
-    @torch.no_grad()
-    def half_whiten(self, start, code_spread=None):
-        """Make the spread of the code sqrt(s_1 s_j), s_j being PCA's.
-
-        So large components still count more than small ones, but less than in PCA.
-
-        Parameters
-        ----------
-        start : LinearStart
-
-        code_spread : ndarray of shape (n_components,), default=None
-            Standard deviation of the code in the present units; None if that is PCA's.
-        """
-        spread = _positive_spread(start)
-        units = np.sqrt(spread[0] * spread)
-        if code_spread is not None:
-            before = code_spread / self.units.double().cpu().numpy()
-            units = units / np.where(before > 0, before, 1.0)
-        self.units.copy_(torch.from_numpy(units))
-
-    def encoded(self, X):
-        learnt, linear = self.network.encode(X), self.encoder_path(X)
-        if self.encoder_gate is not None:
-            learnt = learnt * self.encoder_gate
-        if learnt.shape[1] > linear.shape[1]:
-            linear = F.pad(linear, (0, learnt.shape[1] - linear.shape[1]))
-        return linear + learnt
-
-    def output(self, code):
-        learnt = self.network.decode(code)
-        if self.decoder_gate is not None:
-            learnt = learnt * self.decoder_gate
-        return self.decoder_path(code) + learnt
-
-
-def _positive_spread(start):
-    """Return the spread along each axis, never zero, to divide by."""
-    spread = np.maximum(start.spread, 1e-6 * start.spread[0])
-    return np.where(start.spread > 0, spread, 1.0)
-
-
-def link_at_mean(start, loss):
-    """Return the link at the mean, and its mean slope over one scale to either side."""
-    if loss.standardized:
-        zero = np.zeros_like(start.output.mean)
-        return zero, zero + 1.0
-    mean, scale = start.output.mean, start.output.scale
-    rise = loss.link(mean + scale) - loss.link(mean - scale)
-    return loss.link(mean), rise / 2
-
-
-def gain_is_proven(start_losses, losses, sample_weight=None):
-    """Tell whether `losses` are smaller than `start_losses` by more than chance.
-
-    The paired gain of the held-out rows has to exceed as many standard errors as leave
-    the same doubt as two in a large sample (Student's t distribution).
-
-    Parameters
-    ----------
-    start_losses, losses : ndarray of shape (n_samples,)
-        Losses of the same rows before and after training.
-
-    sample_weight : ndarray of shape (n_samples,), default=None
-
-    Returns
-    -------
-    proven : bool
-    """
-    gain = start_losses - losses
-    weight = np.ones_like(gain) if sample_weight is None else sample_weight
-    weight = weight / weight.sum()
-    n_effective = 1 / np.square(weight).sum()
-    if n_effective < 2:
-        return False
-    mean = weight @ gain
-    variance = weight @ np.square(gain - mean) * n_effective / (n_effective - 1)
-    quantile = stdtrit(n_effective - 1, ndtr(STANDARD_ERRORS))
-    return bool(mean > quantile * math.sqrt(variance / n_effective))

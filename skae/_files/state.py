@@ -14,16 +14,17 @@ import torch
 from sklearn.base import clone
 from skorch.history import History
 
-from skae._archive import (
+from skae._data.images import ImageForm
+from skae._files.archive import (
     decoded_epoch,
     encoded_epoch,
     with_tensors,
     without_tensors,
 )
-from skae._fitting import build_codec, build_net, build_network, described
-from skae._images import ImageForm
+from skae._fitting.build import build_codec, build_net, build_network
+from skae._fitting.fitting import described
+from skae._fitting.start import LinearStart, LinearTarget
 from skae._parts import Part
-from skae._pca_start import LinearStart, LinearTarget
 from skae._runtime import RandomStreams, available_devices
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
 from skae.losses import LOSSES, CallableLoss

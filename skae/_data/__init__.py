@@ -1,0 +1,1 @@
+"""What X is: rows, the form that they had, and the one way in."""

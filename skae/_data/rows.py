@@ -1,0 +1,205 @@
+"""Rows of X, and batches of them: centred, scaled and cast one batch at a time."""
+
+import itertools
+import math
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+__all__ = ["BatchIterator", "Rows"]
+
+INFERENCE_ELEMENTS = 2**19  # most cells of X in a batch where nothing is learnt
+INFERENCE_ROWS = 4096
+
+
+class Rows(torch.utils.data.Dataset):
+    """Some rows of X, centred, scaled and cast one batch at a time.
+
+    X itself (an array, a memory map or a CSR matrix of any real dtype) is never copied.
+    An image becomes a flat row.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features) or (n_samples, ...)
+
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Scaled so that their mean over the chosen rows is one.
+
+    index : ndarray of int, default=None
+        Which rows of X; None is all.
+
+    full_range : int, default=None
+        What to divide X by first: the value of a white pixel. None divides by nothing.
+
+    mean : float or ndarray of shape (n_features,), default=0.0
+    scale : float, default=1.0
+        A batch holds ``(X / full_range - mean) / scale``.
+
+    dtype : {"float32", "float64"}, default="float64"
+        The dtype of the batches.
+
+    standardized_target : bool, default=True
+        Whether the network's output is compared with the standardised rows or with X.
+
+    corrupt : callable, default=None
+        ``corrupt(X, start)`` -> what the network sees of a standardised batch;
+        `start` is the number of its first row, or None if rows are drawn in any order.
+
+    target : Rows, default=None
+        All rows of what the output is compared with; None is these rows themselves.
+    """
+
+    def __init__(
+        self,
+        X,
+        sample_weight=None,
+        *,
+        index=None,
+        full_range=None,
+        mean=0.0,
+        scale=1.0,
+        dtype="float64",
+        standardized_target=True,
+        corrupt=None,
+        target=None,
+    ):
+        self.X = X
+        self.n_features = math.prod(X.shape[1:])
+        self.index = index
+        self.full_range = full_range
+        self.mean = mean
+        self.scale = scale
+        self.dtype = dtype
+        self.standardized_target = standardized_target
+        self.corrupt = corrupt
+        self.target = target
+        if sample_weight is not None:
+            chosen = sample_weight if index is None else sample_weight[index]
+            sample_weight = sample_weight / chosen.mean()
+        self.sample_weight = sample_weight
+        # Subtract in the precision of X: beside a large mean float32 sees nothing.
+        self._exact = self.result_dtype() if dtype == "float32" else "float64"
+        unit = full_range or 1
+        self._offset = np.asarray(np.multiply(mean, unit), self._exact)
+        self._divisor = scale * unit
+
+    def copy(self, **changes):
+        """Return these rows with some of the constructor's arguments changed."""
+        names = (
+            "sample_weight",
+            "index",
+            "full_range",
+            "mean",
+            "scale",
+            "dtype",
+            "standardized_target",
+            "corrupt",
+            "target",
+        )
+        arguments = {name: getattr(self, name) for name in names} | changes
+        return Rows(self.X, **arguments)
+
+    def __len__(self):
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    def take(self, rows):
+        """Return (X, (target, sample_weight)) for a slice or array of row numbers."""
+        start = rows.start if isinstance(rows, slice) else None
+        if self.index is not None:
+            rows = self.index[rows]
+        raw = self.X[rows]
+        if sp.issparse(raw):
+            raw = raw.toarray()
+        raw = raw.reshape(len(raw), self.n_features)
+        X = np.empty(raw.shape, self._exact)
+        np.subtract(raw, self._offset, out=X, dtype=self._exact, casting="unsafe")
+        np.divide(X, self._divisor, out=X)
+        X = torch.from_numpy(X.astype(self.dtype, copy=False))
+        target = X
+        if self.target is not None:
+            target = self.target.take(rows)[1][0]
+        elif not self.standardized_target:
+            raw = raw.astype(self.dtype)
+            raw = raw if self.full_range is None else raw / self.full_range
+            target = torch.from_numpy(raw)
+        if self.corrupt is not None:
+            X = self.corrupt(X.clone(), start)  # X may also be the target
+        if self.sample_weight is None:
+            return X, (target, None)
+        return X, (
+            target,
+            torch.from_numpy(self.sample_weight[rows].astype(self.dtype)),
+        )
+
+    def target_rows(self):
+        """Return these rows of the target, with their weights, or None."""
+        if self.target is None:
+            return None
+        return self.target.copy(index=self.index, sample_weight=self.sample_weight)
+
+    @property
+    def output(self):
+        """The rows whose mean and scale the output has."""
+        return self if self.target is None else self.target
+
+    def result_dtype(self):
+        """Return the dtype of what is computed from these rows.
+
+        That of X if it is float32 or float64; float32 for pixels, else "float64".
+        """
+        is_single = self.X.dtype.type is np.float32 or self.full_range is not None
+        return "float32" if is_single else "float64"
+
+    def limits(self):
+        """Return the smallest and the largest value of X."""
+        values = self.X.data if sp.issparse(self.X) else self.X
+        found = [float(values.min()), float(values.max())] if values.size else []
+        if sp.issparse(self.X) and values.size < math.prod(self.X.shape):
+            found.append(0.0)
+        return min(found), max(found)
+
+    def weights(self):
+        """Return the weights of these rows, or None."""
+        if self.sample_weight is None or self.index is None:
+            return self.sample_weight
+        return self.sample_weight[self.index]
+
+    def thinned(self, n_most):
+        """Return at most `n_most` of these rows, evenly spread."""
+        numbers = np.arange(len(self))[:: -(-len(self) // n_most)]
+        return self.copy(index=numbers if self.index is None else self.index[numbers])
+
+    def blocks(self, width=1):
+        """Return an iterator over all rows in order, in blocks fit for one pass.
+
+        `width` counts the columns of what is computed, if more than those of X.
+        """
+        n_rows = min(INFERENCE_ELEMENTS // max(self.n_features, width), INFERENCE_ROWS)
+        return BatchIterator(self, max(1, n_rows))
+
+
+class BatchIterator:
+    """Whole batches of a `Rows`, shuffled by `order`; a lone last row is merged.
+
+    It stands where torch's DataLoader would: that fetches row by row and draws from the
+    global generator.
+    """
+
+    def __init__(self, rows, batch_size, order=None):
+        self.rows = rows
+        self.batch_size = batch_size
+        self.order = order
+        n_samples = len(rows)
+        self.bounds = [*range(0, n_samples, batch_size), n_samples]
+        if len(self.bounds) > 2 and n_samples - self.bounds[-2] == 1:
+            del self.bounds[-2]
+
+    def __len__(self):
+        return len(self.bounds) - 1
+
+    def __iter__(self):
+        order = None if self.order is None else self.order.permutation(len(self.rows))
+        for start, stop in itertools.pairwise(self.bounds):
+            batch = slice(start, stop)
+            yield self.rows.take(batch if order is None else order[batch])

@@ -1,0 +1,1 @@
+"""What lasts: a fitted estimator as plain facts and arrays, and as a file."""

@@ -1,0 +1,1 @@
+"""One fit, from plan to verdict."""
