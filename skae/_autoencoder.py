@@ -1,9 +1,7 @@
 """`AutoencoderTransformer`: what users hold."""
 
 import copy
-import inspect
 import json
-import math
 import os
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -14,34 +12,41 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
 )
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skae import _validation as check
-from skae._data.images import (
-    check_form_suits,
-    check_image_shape,
-    check_image_values,
-    full_range,
-    read_image_form,
+from skae._data.intake import (
+    check_n_samples,
+    check_weight,
+    read_code_rows,
+    read_compared_rows,
+    read_rows,
+    read_training_data,
 )
-from skae._data.rows import Rows
 from skae._files.state import LEARNT, describe, restore
-from skae._fitting.build import SOLVERS, solver_class_and_options
 from skae._fitting.callbacks import SklearnCallbacks
+from skae._fitting.density import check_density, draw_codes
 from skae._fitting.fitting import Fitting
-from skae._fitting.start import fit_mean
-from skae._runtime import (
-    RandomStreams,
-    choose_threads,
-    in_halves,
-    inference_modes,
-    torch_threads,
+from skae._fitting.parameters import (
+    check_n_components,
+    check_parameters,
+    check_same_structure,
 )
-from skae._validation import (
+from skae._fitting.parts import check_parts, read_parts
+from skae._fitting.plan import SOLVERS, solver_class_and_options
+from skae._inference import (
+    encode,
+    map_rows,
+    output,
+    output_shape,
+    reconstruct,
+    residual,
+    squared_sums,
+)
+from skae._runtime import RandomStreams
+from skae._sklearn import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
@@ -51,10 +56,10 @@ from skae._validation import (
     fit_context,
 )
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
-from skae.corruption import CORRUPTIONS, CallableCorruption, Corruption
-from skae.losses import LOSSES, CallableLoss, Loss
+from skae.corruption import CORRUPTIONS, Corruption
+from skae.losses import LOSSES
 from skae.networks import ACTIVATIONS, NETWORKS, Decoder, Encoder
-from skae.penalties import PENALTIES, CallablePenalty, Penalty
+from skae.penalties import PENALTIES
 
 
 def _is_quantized(estimator):
@@ -589,7 +594,7 @@ class AutoencoderTransformer(
         """
         previous = self._previous() if self.warm_start else None
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
+            fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
             fitting.fit(previous)
         return self._publish(fitting)
 
@@ -627,7 +632,7 @@ class AutoencoderTransformer(
         """
         previous = self._previous()
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
+            fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
             fitting.partial_fit(previous)
         return self._publish(fitting)
 
@@ -646,7 +651,7 @@ class AutoencoderTransformer(
             uint8, uint16 and bool, else float64. Where the model is PCA, this is what
             PCA returns, in the units of the data; else see Notes.
         """
-        return self._encode(X)
+        return encode(self, X)
 
     def inverse_transform(self, X, *, as_float=False):
         """Decode codes.
@@ -669,11 +674,9 @@ class AutoencoderTransformer(
             images the shape and the dtype that `fit` saw.
         """
         check_is_fitted(self)
-        code = check.check_code(self, X)
-        rows = Rows(code, scale=self.scale_)
-        rows = rows.copy(dtype=rows.result_dtype())
-        return self._reconstruct(
-            lambda module, code: module.decode(code), rows, as_float
+        rows = read_code_rows(self, X)
+        return reconstruct(
+            self, lambda module, code: module.decode(code), rows, as_float
         )
 
     def reconstruct(self, X, *, as_float=False):
@@ -692,7 +695,7 @@ class AutoencoderTransformer(
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
             What ``inverse_transform(transform(X))`` returns.
         """
-        return self._reconstruct(_output, self._check_rows(X), as_float)
+        return reconstruct(self, output, read_rows(self, X), as_float)
 
     def sample(self, n_samples=1, random_state=None, *, as_float=False):
         """Generate new rows.
@@ -723,14 +726,14 @@ class AutoencoderTransformer(
             If there is nothing to draw from.
         """
         check_is_fitted(self)
-        check.check_n_samples(n_samples)
+        check_n_samples(n_samples)
         random_state = check_random_state(random_state)
         has_prior = self.net_.module_.bottleneck.has_prior
         if has_prior and self.density_ is None:
             code = random_state.standard_normal((n_samples, self.n_components_))
         else:
-            check.check_density(self.density_, self.density)
-            code = _draw(self.density_, n_samples, random_state)
+            check_density(self.density_, self.density)
+            code = draw_codes(self.density_, n_samples, random_state)
         code = code.astype(self._dtype, copy=False)
         return self.inverse_transform(code, as_float=as_float)
 
@@ -757,9 +760,13 @@ class AutoencoderTransformer(
         X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
             The rows on each way, in the space of the data.
         """
-        check.check_n_samples(n_steps, "n_steps")
-        a, b = self._encode(X_a), self._encode(X_b)
-        check.check_pairs(a, b)
+        check_n_samples(n_steps, "n_steps")
+        a, b = encode(self, X_a), encode(self, X_b)
+        if len(a) != len(b):
+            raise ValueError(
+                f"X_a has {len(a)} rows, but X_b has {len(b)}; each row of X_a needs "
+                "the row of X_b to go to."
+            )
         share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
         code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
         X_new = self.inverse_transform(code, as_float=as_float)
@@ -780,9 +787,10 @@ class AutoencoderTransformer(
             Which vector of `codebook_` each piece of the code is: row by row,
             ``codebook_[group, number]`` side by side is what `transform` returns.
         """
-        rows = self._check_rows(X)
+        rows = read_rows(self, X)
         n_groups = self.net_.module_.bottleneck.n_groups
-        return self._map(
+        return map_rows(
+            self,
             lambda module, x, target: module.bottleneck.numbers(module.encoded(x)),
             rows,
             out=np.empty((len(rows), n_groups), np.int64),
@@ -808,14 +816,14 @@ class AutoencoderTransformer(
             In squared units of the data (where `fit` saw a dtype of pixels, white is
             1); lower is better. With `per_feature`, images give heat maps.
         """
-        rows, scale = self._check_compared(X, X_target), self._start.output.scale
-        shape = (len(rows), *self._output_shape()) if per_feature else len(rows)
+        rows, scale = read_compared_rows(self, X, X_target), self._start.output.scale
+        shape = (len(rows), *output_shape(self)) if per_feature else len(rows)
 
         def squared(module, x, target):
-            square = self._residual(module, x, target).square()
+            square = residual(self, module, x, target).square()
             return square if per_feature else square.mean(1)
 
-        return self._map(squared, rows, out=np.empty(shape)) * scale**2
+        return map_rows(self, squared, rows, out=np.empty(shape)) * scale**2
 
     def score_samples(self, X, *, X_target=None):
         """Return minus the loss of each row: the higher, the better it is rebuilt.
@@ -834,10 +842,11 @@ class AutoencoderTransformer(
             In the units of the loss, for ``"squared_error"`` the squared units of the
             data. A callable loss is in standardised units.
         """
-        rows = self._check_compared(X, X_target)
+        rows = read_compared_rows(self, X, X_target)
         loss = self.net_.criterion_
-        losses = self._map(
-            lambda module, x, target: loss(_output(module, x), target),
+        losses = map_rows(
+            self,
+            lambda module, x, target: loss(output(module, x), target),
             rows,
             out=np.empty(len(rows)),
         )
@@ -869,22 +878,8 @@ class AutoencoderTransformer(
         score : float
             At most 1; greater is better.
         """
-        rows = self._check_compared(X, X_target, min_samples=1)
-        weight = check.check_weight(sample_weight, rows.X)
-        output, standardized = rows.output, self.net_.criterion_.standardized
-        compared = output.copy(sample_weight=weight, dtype="float64")
-        mean = fit_mean(compared.copy(standardized_target=True))
-        shift = torch.from_numpy(output.mean)
-
-        def squares(module, x, target):
-            error = self._residual(module, x, target).square().sum(1)
-            if not standardized:
-                target = (target - shift.to(target)) / output.scale
-            return torch.stack([error, (target - mean.to(target)).square().sum(1)], 1)
-
-        sums = self._map(squares, rows, out=np.empty((len(rows), 2)))
-        with np.errstate(invalid="ignore"):  # rows beyond what squares can hold
-            error, total = weight @ sums
+        rows = read_compared_rows(self, X, X_target, min_samples=1)
+        error, total = squared_sums(self, rows, check_weight(sample_weight, rows.X))
         if not np.isfinite(error):
             return -np.inf
         if total > 0:
@@ -911,9 +906,9 @@ class AutoencoderTransformer(
     @property
     def decoder_(self):
         """A copy of the decoder as a torch module: code in, data out."""
-        module, output = copy.deepcopy(self.net_.module_), self._start.output
-        numbers = self._as_weights(self.scale_, output.mean, output.scale)
-        return Decoder(module, *numbers, self._output_shape()).eval()
+        module, start = copy.deepcopy(self.net_.module_), self._start
+        numbers = self._as_weights(self.scale_, start.output.mean, start.output.scale)
+        return Decoder(module, *numbers, output_shape(self)).eval()
 
     @property
     def codebook_(self):
@@ -974,110 +969,22 @@ class AutoencoderTransformer(
             return None
         return self.net_, self._start
 
-    def _fitting(self, X, sample_weight, X_target, *, reset):
-        """Check all arguments and return the fit, ready to run."""
-        check.check_network(self.network)
-        check.check_device(self.device)
-        check.check_compile(self.compile)
-        loss = self._part("loss", Loss, LOSSES, CallableLoss)
-        bottleneck = self._part("bottleneck", Bottleneck, BOTTLENECKS) or Bottleneck()
-        penalty = self._part("penalty", Penalty, PENALTIES, CallablePenalty)
-        corruption = self._part(
-            "corruption", Corruption, CORRUPTIONS, CallableCorruption
+    def _begin(self, X, sample_weight, X_target, *, reset):
+        """Check parameters and data, and return the fit, ready to run."""
+        check_parameters(self)
+        parts = read_parts(self)
+        data = read_training_data(
+            self, X, sample_weight, X_target, parts.loss, reset=reset
         )
-        check.check_is_no_class("density", self.density)
-        check.check_callbacks(self.callbacks)
-        check.check_checkpoint(self.checkpoint)
-        check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
-        check.check_hidden_layer_sizes(self.hidden_layer_sizes)
-        check_image_shape(self.image_shape)
-        form, target_form = (None, None) if reset else (self._form, self._target_form)
-        X, sample_weight, target = check.check_training_input(
-            self, X, sample_weight, X_target, reset=reset, form=form
-        )
+        check_parts(self, parts, data)
         if reset:
-            form = read_image_form(X, self.image_shape, self.channel_order)
-            check_form_suits(form, self.network, self.channel_order)
-            target_form = self._read_target_form(target, form)
-            check.check_n_components(self.n_components, self.n_features_in_)
-            check.check_bottleneck(bottleneck, self.n_components)
+            check_n_components(self.n_components, self.n_features_in_)
         else:
-            check.check_same_structure(self, self._structure)
-        n_outputs = self.n_features_in_
-        if target is not None:
-            n_outputs = math.prod(target.shape[1:])
-        check.check_loss_result(loss, n_outputs)
-        data = self._rows(X, form, sample_weight, standardized=loss.standardized)
-        if not reset:
-            check.check_has_target(target, self._start)
-            if form is not None:
-                check_image_values(X, form)
-        if target is not None:
-            target = self._target_rows(target, target_form, loss, reset)
-            data = data.copy(target=target)
-        output = data.output
-        name = "X" if target is None else "X_target"
-        check.check_magnitude(data.limits(), "X")
-        check.check_magnitude(output.limits(), name)
-        check.check_target_range(output.X, loss, self.loss, output.full_range, name)
-        check.check_corruption(corruption, form)
+            check_same_structure(self, self._structure)
         report = None
         if hasattr(self, "_init_callback_context"):
-            report = SklearnCallbacks(self, data)
-        return Fitting(
-            self,
-            data,
-            self._random_streams(reset),
-            loss=loss,
-            bottleneck=bottleneck,
-            penalty=penalty,
-            corruption=corruption,
-            form=form,
-            target_form=target_form,
-            report=report,
-        )
-
-    @staticmethod
-    def _rows(X, form, sample_weight, *, standardized):
-        """Return X as rows that are not standardised yet."""
-        white = None if form is None else full_range(X.dtype)
-        return Rows(
-            X, sample_weight, full_range=white, standardized_target=standardized
-        )
-
-    def _read_target_form(self, target, form):
-        """Return the ImageForm of X_target, or None if there is none or it is a table.
-
-        Flat rows are images where those of X are, and there are as many features.
-        """
-        if target is None:
-            return form
-        image_shape = None
-        is_flat, n_outputs = target.ndim == 2, math.prod(target.shape[1:])
-        if is_flat and form is not None and n_outputs == self.n_features_in_:
-            image_shape = form.image_shape
-        return read_image_form(target, image_shape, self.channel_order)
-
-    def _target_rows(self, target, form, loss, reset):
-        """Return X_target as rows that are not standardised yet."""
-        if not reset:
-            check.check_target_shape(target.shape[1:], self._output_shape())
-            if form is not None:
-                check_image_values(target, form)
-        return self._rows(target, form, None, standardized=loss.standardized)
-
-    def _part(self, name, kind, known, of_callable=None):
-        """Return a new part: by its name, a copy of an object, or from a function."""
-        part = getattr(self, name)
-        check.check_is_no_class(name, part)
-        if part is None:
-            return None
-        if isinstance(part, str):
-            part = known[part]()
-        else:
-            part = clone(part) if isinstance(part, kind) else of_callable(part)
-        check.check_ranges(part)
-        return part
+            report = SklearnCallbacks(self, data.rows)
+        return Fitting(self, data, parts, self._random_streams(reset), report)
 
     def _random_streams(self, reset):
         """Return new random streams, or those left behind by the fit to go on from."""
@@ -1089,106 +996,12 @@ class AutoencoderTransformer(
     def _publish(self, fitting):
         """Take over what a fit has found; raise if Ctrl-C ended it."""
         vars(self).update(fitting.fitted_attributes())
-        self._seen = (len(fitting.data), *fitting.data.limits())
+        self._seen = (len(fitting.rows), *fitting.rows.limits())
         if fitting.interrupted:
             raise KeyboardInterrupt
         return self
 
     # Use
-
-    def _check_rows(self, X, *, min_samples=0):
-        """Return X as rows for the fitted net."""
-        if not self.__sklearn_is_fitted__():  # check_is_fitted takes 0.1 ms
-            check_is_fitted(self)
-        X = check.check_input(
-            self, X, reset=False, form=self._form, min_samples=min_samples
-        )
-        if self._form is not None:
-            check_image_values(X, self._form)
-        standardized = self.net_.criterion_.standardized
-        rows = self._rows(X, self._form, None, standardized=standardized)
-        return rows.copy(mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype())
-
-    def _check_compared(self, X, X_target, *, min_samples=0):
-        """Return X as rows with what their reconstruction is compared with."""
-        rows = self._check_rows(X, min_samples=min_samples)
-        check.check_has_target(X_target, self._start)
-        if X_target is None:
-            return rows
-        target = check.check_target(X_target, rows.X)
-        loss, output = self.net_.criterion_, self._start.output
-        target = self._target_rows(target, self._target_form, loss, reset=False)
-        units = {"mean": output.mean, "scale": output.scale, "dtype": rows.dtype}
-        return rows.copy(target=target.copy(**units))
-
-    def _encode(self, X):
-        """Return codes as an array, whatever `set_output` asks for."""
-        rows = self._check_rows(X)
-        code = np.empty((len(rows), self.n_components_), rows.dtype)
-        self._map(lambda module, x, target: module.encode(x), rows, out=code)
-        code *= self.scale_
-        return code
-
-    def _map(self, function, rows, out, finish=lambda result: result):
-        """Write ``function(module, X, target)`` of each batch of rows into `out`.
-
-        `finish` turns the array of a batch into what is written.
-        """
-        net, module = self.net_, self.net_.module_
-        if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
-            module = net.exact_module()
-        else:
-            target = rows.target and rows.target.copy(dtype=net.dtype())
-            rows = rows.copy(dtype=net.dtype(), target=target)
-        blocks = rows.blocks(width=self.n_features_in_)
-        work = 2 * net.n_products() * blocks.batch_size
-        n_threads = choose_threads(self.n_jobs, work)
-
-        def computed(x, target):
-            return function(module, x.to(net.device), target.to(net.device)).cpu()
-
-        start = 0
-        with inference_modes(), torch_threads(n_threads):
-            for x, (target, _) in blocks:
-                result = in_halves(computed, x, target)
-                part = out[start : start + len(x)]
-                part[:] = finish(result.numpy()).reshape(part.shape)
-                start += len(x)
-        return out
-
-    def _reconstruct(self, function, rows, as_float):
-        """Return the output that `function` computes, in data space."""
-        loss, dtype = self.net_.criterion_, np.dtype(rows.dtype)
-        output, form = self._start.output, self._target_form
-        mean, scale = output.mean.astype(dtype), dtype.type(output.scale)
-        restores = form is not None and not as_float
-
-        def finish(X_hat):
-            X_hat = X_hat.astype(dtype, copy=False)
-            if loss.standardized:
-                X_hat = X_hat * scale + mean
-            return form.restore(X_hat) if restores else X_hat
-
-        shape = len(rows), *self._output_shape()
-        return self._map(
-            lambda module, x, target: loss.inverse_link(function(module, x)),
-            rows,
-            out=np.empty(shape, form.dtype if restores else dtype),
-            finish=finish,
-        )
-
-    def _output_shape(self):
-        """Return the shape of a row of what `fit` was to reconstruct."""
-        if self._target_form is not None:
-            return self._target_form.row_shape
-        return self._start.output.mean.shape
-
-    def _residual(self, module, x, target):
-        """Return reconstruction minus data, in standardised units."""
-        loss, output = self.net_.criterion_, _output(module, x)
-        if loss.standardized:
-            return output - target
-        return (loss.inverse_link(output) - target) / self._start.output.scale
 
     def _as_weights(self, *numbers):
         """Return numbers as tensors like the weights of the net."""
@@ -1239,23 +1052,7 @@ class AutoencoderTransformer(
         return tags
 
 
-def _draw(density, n_samples, random_state):
-    """Return codes drawn from a density as scikit-learn's ones do it."""
-    if "random_state" in inspect.signature(density.sample).parameters:
-        return density.sample(n_samples, random_state=random_state)
-    density = copy.deepcopy(density)
-    if "random_state" in density.get_params():
-        density.set_params(random_state=random_state)
-    code = density.sample(n_samples)
-    code = code[0] if isinstance(code, tuple) else code
-    return code[random_state.permutation(n_samples)]  # a mixture sorts them
-
-
 def _as_array(x):
     """Return a tensor or array as a contiguous array."""
     x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
     return np.ascontiguousarray(x).reshape(x.shape)
-
-
-def _output(module, x):
-    return module.decode(module.encode(x))

@@ -310,3 +310,18 @@ def available_devices():
     if torch.cuda.is_available():
         devices.append("cuda")
     return devices
+
+
+def check_device(device):
+    """Raise if torch does not know the device or this machine does not have it."""
+    if device == "auto":
+        return
+    available = available_devices()
+    advice = f"Available here: {', '.join(available)}; 'auto' takes the last of them."
+    try:
+        parsed = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device={device!r} is not a torch device. {advice}") from None
+    count = torch.cuda.device_count() if parsed.type == "cuda" else 1
+    if parsed.type not in available or (parsed.index or 0) >= count:
+        raise ValueError(f"device={device!r} is not available. {advice}")

@@ -5,7 +5,6 @@ of rows that were held out, with PCA's beside it) and the rule that chooses.
 """
 
 import re
-import warnings
 from collections.abc import Iterable
 from functools import partial
 from numbers import Integral, Real
@@ -18,8 +17,11 @@ from sklearn.model_selection import GridSearchCV, KFold, check_cv, cross_validat
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skae import _validation as check
 from skae._autoencoder import AutoencoderTransformer
+from skae._data.reading import read_numbers
+from skae._fitting.parameters import check_hidden_layer_sizes
+from skae._parts import check_is_no_class
+from skae._warnings import warn
 
 __all__ = ["ComponentsChoice", "choose_n_components"]
 
@@ -250,7 +252,7 @@ def choose_n_components(
 
 def _parts(estimator):
     """Return the steps before the autoencoder or None, itself, and its prefix."""
-    check.check_is_no_class("estimator", estimator)
+    check_is_no_class("estimator", estimator)
     head, last, prefix = None, estimator, ""
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
@@ -293,14 +295,14 @@ def _checked_widths(candidates, network):
             "settings with GridSearchCV, and leave hidden_layer_sizes out."
         )
     for one in widths:
-        check.check_hidden_layer_sizes(one)
+        check_hidden_layer_sizes(one)
     return [one if one == "auto" else tuple(one) for one in widths]
 
 
 def _count_features(last, rows):
     """Check the rows that the autoencoder gets, and count their features."""
     probe = clone(last)
-    check.check_input(probe, rows, reset=True)
+    read_numbers(probe, rows, reset=True)
     return probe.n_features_in_
 
 
@@ -409,12 +411,10 @@ def _choose(sizes, errors, max_error):
     if max_error is not None:
         enough = np.flatnonzero(means <= max_error)
         if len(enough) == 0:
-            warnings.warn(
+            warn(
                 f"No size has an error of at most max_error={max_error:g}; the "
                 f"smallest is {means.min():.3g}. Pass larger sizes as n_components, or "
-                "a larger max_error.",
-                UserWarning,
-                stacklevel=3,
+                "a larger max_error."
             )
         return int(enough[0] if len(enough) else means.argmin()), "max_error"
     chosen = _bend(sizes, means)
@@ -422,12 +422,10 @@ def _choose(sizes, errors, max_error):
         return chosen, "bend"
     least = means.min() + _standard_error(errors)[means.argmin()]
     chosen = int(np.flatnonzero(means <= least)[0])
-    warnings.warn(
+    warn(
         f"From {sizes[0]} to {sizes[-1]} components the error has no bend. "
         f"Chosen is {sizes[chosen]}, the smallest size within one standard error of "
-        "the smallest error. Pass other sizes as n_components, or max_error.",
-        UserWarning,
-        stacklevel=3,
+        "the smallest error. Pass other sizes as n_components, or max_error."
     )
     return chosen, "one standard error"
 
@@ -448,11 +446,9 @@ def _has_trained(fitted):
     """Tell whether a network was trained; warn if not, as its widths say nothing."""
     if _last(fitted).n_epochs_ > 0:
         return True
-    warnings.warn(
+    warn(
         "With these rows the model is PCA and no network is trained, so that widths "
-        "were not searched. Leave hidden_layer_sizes out, or pass more rows.",
-        UserWarning,
-        stacklevel=3,
+        "were not searched. Leave hidden_layer_sizes out, or pass more rows."
     )
     return False
 

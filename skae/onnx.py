@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skae._autoencoder import AutoencoderTransformer
-from skae._data.images import check_image_values, full_range
+from skae._data.images import full_range
 from skae._files.archive import versions
 from skae._runtime import training_modes
 
@@ -164,7 +164,8 @@ def _input_dtype(estimator, part, dtype):
     """Return the dtype of the input as one of NumPy, checked."""
     takes_codes, form = part == "decoder", estimator._form
     if dtype is None:
-        dtype = estimator._dtype if takes_codes or form is None else form.dtype
+        is_image = form.is_image and not takes_codes
+        dtype = form.dtype if is_image else estimator._dtype
     try:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
@@ -173,8 +174,8 @@ def _input_dtype(estimator, part, dtype):
         raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float64' for codes.")
     if found is None or found.kind not in "biuf" or found.itemsize > 8:
         raise ValueError(f"dtype={dtype!r} must be a real dtype, such as 'float32'.")
-    if form is not None and not takes_codes:
-        check_image_values(np.empty((0, *form.row_shape), found), form)
+    if not takes_codes:
+        form.check_values(np.empty((0, *form.row_shape), found))
     return found
 
 
@@ -200,10 +201,9 @@ class _Graph(nn.Module):
         self.part = part
         self.module = copy.deepcopy(estimator.net_.module_).cpu().float().eval()
         form, output = estimator._form, estimator._start.output
-        shape = estimator._form.row_shape if form else estimator.mean_.shape
+        shape, white = form.row_shape, form.white(np.empty(0, dtype))
         if part == "decoder":
-            form, shape = None, (estimator.n_components_,)
-        white = None if form is None else full_range(dtype)
+            shape, white = (estimator.n_components_,), None
         is_single = dtype == np.float32 or white is not None
         self.dtype = torch.float32 if is_single else torch.float64
         self.result_form = None if as_float else estimator._target_form
@@ -232,7 +232,7 @@ class _Graph(nn.Module):
         X_hat = loss.inverse_link(self.module.decode(code)).to(self.dtype)
         if loss.standardized:
             X_hat = X_hat * self.result_scale + self.result_mean
-        if form is not None:
+        if form is not None and form.is_image:
             X_hat = _restored(X_hat, form.dtype)
         return X_hat.unflatten(1, self.result_shape)
 

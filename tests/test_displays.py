@@ -25,14 +25,12 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import AutoencoderTransformer, displays
-from skae.displays import (
-    ErrorDistributionDisplay,
-    LatentSpaceDisplay,
-    LatentTraversalDisplay,
-    LossCurveDisplay,
-    ReconstructionDisplay,
-)
 from skae.displays._data import in_percent
+from skae.displays._error_distribution import ErrorDistributionDisplay
+from skae.displays._latent_space import LatentSpaceDisplay
+from skae.displays._latent_traversal import LatentTraversalDisplay
+from skae.displays._loss_curve import LossCurveDisplay
+from skae.displays._reconstruction import ReconstructionDisplay
 
 IMAGES, DIGITS = load_digits(return_X_y=False).images[:240], load_digits().target[:240]
 ROWS = IMAGES.reshape(len(IMAGES), -1)

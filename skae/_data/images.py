@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from skae._data.reading import is_plain, read_numbers
+from skae._data.tables import TableForm
+
 __all__ = [
     "ImageForm",
-    "check_form_suits",
     "check_image_shape",
-    "check_image_values",
     "full_range",
-    "read_image_form",
+    "read_form",
 ]
 
 MOST_CHANNELS = 4  # grey, grey and alpha, RGB, RGB and alpha
@@ -47,6 +48,9 @@ class ImageForm:
     channel_order: str | None
     dtype: np.dtype
 
+    is_image = True
+    network = "conv"
+
     @property
     def n_channels(self):
         if self.channel_order is None:
@@ -65,6 +69,50 @@ class ImageForm:
         if self.channel_order is not None:
             sides = sides[1:] if self.channel_order == "first" else sides[:-1]
         return (1, *sides)[-2:]
+
+    def read(self, estimator, X, min_samples=0):
+        """Return X as an array or CSR matrix of numbers like those that `fit` saw."""
+        if not is_plain(X, estimator):
+            X = read_numbers(estimator, X, reset=False, min_samples=min_samples)
+        if X.ndim > 2 and X.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"X has images of shape {X.shape[1:]}, but {type(estimator).__name__} "
+                f"was fitted to images of shape {self.image_shape}. Resize or reshape "
+                "X to that."
+            )
+        self.check_values(X)
+        return X
+
+    def check_values(self, X):
+        """Raise if the values of X are on another scale than those that `fit` saw.
+
+        Only the dtype says what white is: 255 in uint8, 1 in floats if `fit` saw uint8.
+        """
+        white, seen = full_range(X.dtype), full_range(self.dtype)
+        if white and X.dtype.kind != "b" and not seen:
+            raise ValueError(
+                f"X has the dtype {X.dtype}, but fit saw {self.dtype}, whose scale is "
+                "its own. Convert X as you did for fit, or fit to images of its dtype."
+            )
+        values = X.data if sp.issparse(X) else X
+        if not seen or white or values.size == 0:
+            return
+        smallest, largest = values.min(), values.max()
+        if max(abs(smallest), abs(largest)) > FAR_FROM_WHITE:
+            remedy = "scale X to that" if seen == 1 else f"divide X by {seen}"
+            raise ValueError(
+                f"X has the dtype {X.dtype} and values from {smallest:g} to "
+                f"{largest:g}, but fit saw {self.dtype}: in other dtypes black is 0 "
+                f"and white is 1. Pass {self.dtype}, or {remedy}."
+            )
+
+    def white(self, X):
+        """Return the value of a white pixel in X, or None if its dtype has none."""
+        return full_range(X.dtype)
+
+    def result_dtype(self, dtype):
+        """Return the dtype of restored images: that of X in `fit`."""
+        return self.dtype
 
     def restore(self, X_hat):
         """Return flat rows (ndarray) in the shape and dtype of X."""
@@ -92,8 +140,8 @@ def full_range(dtype):
     return {"bool": 1, "uint8": 255, "uint16": 65535}.get(np.dtype(dtype).name)
 
 
-def read_image_form(X, image_shape=None, channel_order="auto"):
-    """Return the `ImageForm` of X, or None if it is a table.
+def read_form(X, image_shape=None, channel_order="auto"):
+    """Return the `ImageForm` of X, or a `TableForm`.
 
     Parameters
     ----------
@@ -114,7 +162,7 @@ def read_image_form(X, image_shape=None, channel_order="auto"):
     row_shape = tuple(X.shape[1:])
     if image_shape is None:
         if len(row_shape) == 1:
-            return None
+            return TableForm(row_shape)
         image_shape = row_shape
     image_shape = tuple(int(side) for side in image_shape)
     if len(image_shape) > 3:
@@ -165,43 +213,3 @@ def check_image_shape(image_shape):
             "least 1: (length,) of a signal, (height, width) of an image, or three "
             "with its channels."
         )
-
-
-def check_form_suits(form, network, channel_order):
-    """Raise if parameters for images are given without images."""
-    if form is not None:
-        return
-    if network == "conv":
-        raise ValueError(
-            "network='conv' needs images, but X has rows of features. Pass X of shape "
-            "(n, height, width) or with channels, or set image_shape: (height, width), "
-            "or (length,) for signals; or choose network='mlp'."
-        )
-    if channel_order != "auto":
-        raise ValueError(
-            f"channel_order={channel_order!r} is for images, but X has rows of "
-            "features. Set image_shape too, or leave channel_order at 'auto'."
-        )
-
-
-def check_image_values(X, form):
-    """Raise if the values of X are on another scale than those that `fit` saw.
-
-    Only the dtype says what white is: 255 in uint8, 1 in floats if `fit` saw uint8.
-    """
-    is_pixels, was_pixels = full_range(X.dtype), full_range(form.dtype)
-    if is_pixels and X.dtype.kind != "b" and not was_pixels:
-        raise ValueError(
-            f"X has the dtype {X.dtype}, but fit saw {form.dtype}, whose scale is its "
-            "own. Convert X as you did for fit, or fit to images of its dtype."
-        )
-    if was_pixels and not is_pixels:
-        values = X.data if sp.issparse(X) else X
-        if values.size and max(abs(values.min()), abs(values.max())) > FAR_FROM_WHITE:
-            is_binary = was_pixels == 1
-            remedy = "scale X to that" if is_binary else f"divide X by {was_pixels}"
-            raise ValueError(
-                f"X has the dtype {X.dtype} and values from {values.min():g} to "
-                f"{values.max():g}, but fit saw {form.dtype}: in other dtypes black is "
-                f"0 and white is 1. Pass {form.dtype}, or {remedy}."
-            )

@@ -22,7 +22,7 @@ from skae._autoencoder import AutoencoderTransformer
 from skae._files.archive import ModelFileError, pack, unpack, versions, write
 from skae._files.state import describe, restore
 from skae._fitting.build import solver_class_and_options
-from skae._fitting.fitting import SHAPING
+from skae._fitting.parameters import SHAPING
 from skae._parts import Part
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
 from skae.corruption import CORRUPTIONS, Chain

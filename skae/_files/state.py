@@ -15,6 +15,7 @@ from sklearn.base import clone
 from skorch.history import History
 
 from skae._data.images import ImageForm
+from skae._data.tables import TableForm
 from skae._files.archive import (
     decoded_epoch,
     encoded_epoch,
@@ -147,7 +148,7 @@ def _is_count(value):
 
 
 def _encoded_form(form):
-    if form is None:
+    if not form.is_image:
         return None
     return {**asdict(form), "dtype": form.dtype.str}
 
@@ -174,7 +175,7 @@ def _describe_streams(streams, arrays):
 
 def _restored_form(encoded, n_pixels):
     if encoded is None:
-        return None
+        return TableForm((n_pixels,))
     row_shape, image_shape = tuple(encoded["row_shape"]), tuple(encoded["image_shape"])
     if not all(map(_is_count, row_shape + image_shape)):
         raise StateError(f"images have the shape {image_shape}, rows {row_shape}.")

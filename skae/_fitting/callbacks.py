@@ -268,3 +268,19 @@ def _tqdm():
         warnings.simplefilter("ignore", TqdmWarning)
         from tqdm.auto import tqdm
     return tqdm
+
+
+def check_callbacks(callbacks):
+    """Raise unless every callback is one of skorch's, built and not a class."""
+    for callback in callbacks or ():
+        if not isinstance(unnamed(callback), Callback):
+            raise TypeError(
+                f"callbacks has {callback!r}; each must be an instance of a subclass "
+                "of skorch.callbacks.Callback, or a pair of a name and one. For "
+                "scikit-learn's callbacks use set_callbacks."
+            )
+
+
+def unnamed(callback):
+    """Return the callback of a pair of a name and a callback, or what is given."""
+    return callback[1] if isinstance(callback, tuple) else callback

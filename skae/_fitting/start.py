@@ -241,3 +241,12 @@ def _axes_by_iteration(rows, n_components, generator):
         basis = torch.linalg.qr(_covariance_times(rows, basis)).Q
     variances, rotation = torch.linalg.eigh(basis.T @ _covariance_times(rows, basis))
     return variances, basis @ rotation
+
+
+def check_start(start):
+    """Raise if the mean or the variance of X is beyond what a double can hold."""
+    if not (np.isfinite(start.mean).all() and start.scale < 1e150):
+        raise ValueError(
+            "X has values so large that their mean or spread overflows. Divide X by a "
+            "constant first."
+        )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._validation import check_matplotlib_support
+from skae.displays._checks import check_matplotlib_support
 from skae.displays._plotting import BLUE, INK, ORANGE
 from skae.model_selection import ComponentsChoice, choose_n_components
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._validation import (
+from skae.displays._checks import (
     check_has_methods,
     check_matplotlib_support,
     check_n_labels,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._validation import (
+from skae.displays._checks import (
     check_components,
     check_has_methods,
     check_has_rows,

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae._validation import (
+from skae.displays._checks import (
     check_has_methods,
     check_matplotlib_support,
     check_trained,

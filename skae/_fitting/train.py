@@ -1,0 +1,229 @@
+"""The training of one fit: skorch's loop with our callbacks and the user's."""
+
+import copy
+from contextlib import closing, contextmanager
+from functools import partial
+
+import numpy as np
+import torch
+from skorch.callbacks import ParamMapper
+
+from skae._fitting.build import optimizer_factory
+from skae._fitting.callbacks import BestEpoch, ProgressLine, TimeLimit, unnamed
+from skae._fitting.codec import PCAStart
+from skae._fitting.parts import check_penalty
+from skae._fitting.step import MLPStep
+from skae._runtime import import_lazy_parts, interrupts_deferred, is_out_of_memory
+
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+ROWS_TO_CHECK_BY = 5000  # at most
+
+
+def train(
+    net,
+    rows,
+    valid,
+    *,
+    estimator,
+    plan,
+    parts,
+    streams,
+    start_loss,
+    schedule,
+    report=None,
+    checkpoint=None,
+    keeps_optimizer=False,
+):
+    """Train a net and restore its best epoch.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+
+    rows, valid : Rows
+        Standardised; `valid` are held out, or None.
+
+    estimator : AutoencoderTransformer
+    plan : Plan
+    parts : Parts
+    streams : RandomStreams
+
+    start_loss : float
+        Loss of the held-out rows before training; infinite if it is not known.
+
+    schedule : callable or None
+        Makes the learning-rate scheduler of an optimizer.
+
+    report : SklearnCallbacks, default=None
+    checkpoint : Checkpoint, default=None
+
+    keeps_optimizer : bool, default=False
+        Whether training may go on later.
+
+    Returns
+    -------
+    best_epoch : int
+        The epoch whose weights were kept; 0 is the start.
+    """
+    import_lazy_parts()
+    with streams.lent():
+        check_penalty(parts.penalty, net.module_, net.first_rows(rows))
+    best = _best_epoch(estimator, plan, parts, valid, start_loss)
+    line = ProgressLine(plan.max_epochs)
+    callbacks = _callbacks(estimator, best, line, report, checkpoint)
+    with (
+        closing(line),
+        explained_memory(plan.batch_size),
+        explained_batch_norm(len(rows), plan.batch_size),
+        explained_compile(estimator.compile),
+    ):
+        net.train_on(
+            rows,
+            valid,
+            optimizer=optimizer_factory(estimator.solver, plan.alpha),
+            lr=plan.learning_rate,
+            schedule=schedule,
+            batch_size=plan.batch_size,
+            max_epochs=plan.max_epochs,
+            streams=streams,
+            callbacks=callbacks,
+            keeps_optimizer=keeps_optimizer,
+            step=step_by_hand(net, estimator, parts),
+            compiles=estimator.compile,
+            penalty=parts.penalty,
+        )
+    if valid is None:  # the loss of an epoch is measured before its last step
+        losses = net.sample_losses(rows.thinned(ROWS_TO_CHECK_BY))
+        check_converged(losses, net)
+    return best.best_epoch_
+
+
+def _best_epoch(estimator, plan, parts, valid, start_loss):
+    """Return the callback that keeps the best epoch."""
+    monitor = "train_loss" if valid is None else "valid_loss"
+    settling = parts.bottleneck.settling * plan.max_epochs
+    patience, tol = plan.n_epochs_no_change, estimator.tol
+    return BestEpoch(monitor, start_loss, patience, tol, settling)
+
+
+def one_cycle(plan, n_train):
+    """Return a function that makes a schedule which rises, then falls to zero."""
+    n_steps = -(-n_train // plan.batch_size) * plan.max_epochs + 1
+    return partial(
+        torch.optim.lr_scheduler.OneCycleLR,
+        max_lr=plan.learning_rate,
+        total_steps=n_steps,
+        pct_start=max(WARM_UP, 2 / n_steps),  # torch divides by zero at one step
+        anneal_strategy="linear",
+        cycle_momentum=False,
+    )
+
+
+def step_by_hand(net, estimator, parts):
+    """Return what computes loss and gradients without autograd, or None.
+
+    Only our own network on a CPU is known well enough, and only our own solvers
+    are known to treat each number by itself, so that one flat tensor is the same.
+    A callback that freezes single layers would not reach into it.
+    """
+    module, paths = net.module_, None
+    if isinstance(module, PCAStart):
+        paths = module.encoder_path, module.decoder_path
+    network = module.network
+    callbacks = map(unnamed, estimator.callbacks or [])
+    suits = (
+        module.recipe["network"] == "mlp"
+        and len(network.encoder) > 1
+        and not parts.has_costs
+        and estimator.compile is False
+        and not any(True for _ in parts.loss.parameters())
+        and torch.device(net.device).type == "cpu"
+        and net.precision_ != "mixed"
+        and isinstance(estimator.solver, str)
+        and not any(isinstance(callback, ParamMapper) for callback in callbacks)
+    )
+    if not suits:
+        return None
+    return MLPStep(network.encoder, network.decoder, paths, parts.loss)
+
+
+def _callbacks(estimator, best, line, report, checkpoint):
+    """Return skorch callbacks: ours, copies of the user's, and the checkpoint."""
+    callbacks = [("best_epoch", best)]
+    if estimator.max_time is not None:
+        callbacks.append(("time_limit", TimeLimit(estimator.max_time)))
+    if report is not None:
+        callbacks.append(("report", report))
+    if estimator.verbose:
+        callbacks.append(("progress_line", line))
+    callbacks += copy.deepcopy(list(estimator.callbacks or []))
+    if checkpoint is not None:
+        checkpoint.best = best
+        callbacks.append(("checkpoint", checkpoint))
+    return callbacks
+
+
+def check_converged(losses, net):
+    """Raise if training ended with losses that are not finite."""
+    if not np.isfinite(losses).all():
+        raise ValueError(
+            "Training diverged: the loss is not finite after the last step. Lower "
+            f"learning_rate (now {net.lr:g}), or scale X if a few of its values are "
+            "much larger than the rest."
+        )
+
+
+@contextmanager
+def explained_batch_norm(n_samples, batch_size):
+    """Say what was too small where torch only says "more than 1 value"."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "The batch normalisation in network needs two rows or more in a batch, but "
+            f"n_samples={n_samples} and batch_size={batch_size}. Pass more rows, a "
+            "larger batch_size, or a network without it."
+        ) from error
+
+
+@contextmanager
+def explained_memory(batch_size):
+    """Say what to do where memory does not even do for a part of a batch."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            f"Training ran out of memory with batch_size={batch_size}: {error} Lower "
+            "batch_size or hidden_layer_sizes, or set precision='float32'."
+        ) from error
+
+
+def check_compile(backend):
+    """Raise if torch.compile does not know the backend."""
+    if not isinstance(backend, str):
+        return
+    with interrupts_deferred():  # it imports much of torch
+        known = torch.compiler.list_backends(exclude_tags=())
+    if backend not in known:
+        raise ValueError(
+            f"compile={backend!r} is no backend of torch.compile. Known here: "
+            f"{', '.join(known)}; True is 'inductor', False compiles nothing."
+        )
+
+
+@contextmanager
+def explained_compile(backend):
+    """Say which parameter it was if torch.compile fails."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise RuntimeError(
+            f"compile={backend!r} failed: {error}\nIs there a C++ compiler? Set "
+            "compile=False, or another backend (torch.compiler.list_backends())."
+        ) from error
