@@ -9,11 +9,11 @@ another shape, `ConvAutoencoder` takes that.
 """
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import nn
 
+from skae._pyramid import MOST_POSITIONS, pyramid, sizes_after
 from skae._runtime import undrawn
 
 __all__ = [
@@ -25,9 +25,6 @@ __all__ = [
     "auto_channels",
     "auto_hidden_layer_sizes",
 ]
-
-MOST_POSITIONS = 100  # of a convolutional encoder's last map; 8 x 8, or 10 x 10
-MOST_DENSE = 1024  # width of its first fully connected layer
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -226,32 +223,22 @@ class ConvAutoencoder(nn.Module):
     ):
         super().__init__()
         size = (1, n_features) if size is None else tuple(size)
+        widths = hidden_layer_sizes
         self.shape = (n_channels, *size)
         self.channels_last = self.out_channels_last = channels_last
         if out_channels_last is not None:
             self.out_channels_last = out_channels_last
         self.gives_images = out_size is not None or n_outputs in (None, n_features)
-        act = ACTIVATIONS[activation]
-        stages, last_map, dense = _pyramid(
-            size, n_channels, hidden_layer_sizes, n_components
-        )
-        down, up = [], []
-        for (n_in, n_out), (before, _), stride in stages:
-            down += [_conv(n_in, n_out, before, stride, generator), act()]
-        inward = [math.prod(last_map), *dense, n_encoded or n_components]
+        stages, last, dense = pyramid(size, n_channels, widths, n_components)
+        down = _shrinking(stages, activation, generator)
+        inward = [math.prod(last), *dense, n_encoded or n_components]
         if out_size is not None:
             n_channels = out_n_channels or n_channels
-            stages, last_map, dense = _pyramid(
-                tuple(out_size), n_channels, hidden_layer_sizes, n_components
-            )
-        outward = [n_components, *dense[::-1], math.prod(last_map)]
+            stages, last, dense = pyramid(out_size, n_channels, widths, n_components)
+        n_decoded = math.prod(last) if self.gives_images else n_outputs
+        outward, up = [n_components, *dense[::-1], n_decoded], []
         if self.gives_images:
-            up.append(nn.Unflatten(1, last_map))
-            for (n_in, n_out), (before, after), stride in reversed(stages):
-                conv = SubPixelConv(n_out, n_in, after, before, stride, generator)
-                up += [act(), conv]
-        else:
-            outward[-1] = n_outputs
+            up = _enlarging(stages, last, activation, generator)
         inward = _layers(inward, activation, generator)
         self.encoder = nn.Sequential(*down, nn.Flatten(), *inward)
         self.decoder = nn.Sequential(*_layers(outward, activation, generator), *up)
@@ -332,32 +319,22 @@ class SubPixelConv(nn.Module):
         return X[:, :, : self.out_size[0], : self.out_size[1]]
 
 
-def _pyramid(size, n_channels, hidden_layer_sizes, n_components):
-    """Return the stages from an image to its last map, and what follows.
-
-    Returns
-    -------
-    stages : list of ((n_in, n_out), (size before, size after), stride)
-
-    last_map : tuple of int
-        Channels, height and width after the last stage.
-
-    dense : list of int
-        Widths of the fully connected layers between that and the code.
-    """
-    channels = [n_channels, *hidden_layer_sizes]
-    strides = _strides(size, len(hidden_layer_sizes))
-    sizes = _sizes(size, strides)
-    stages = list(zip(pairwise(channels), pairwise(sizes), strides, strict=True))
-    last_map = (channels[-1], *sizes[-1])
-    dense = _dense_widths(math.prod(last_map), n_components) if stages else []
-    return stages, last_map, dense
+def _shrinking(stages, activation, generator):
+    """Return the layers of the stages, from an image to its last map."""
+    layers = []
+    for (n_in, n_out), (before, _), stride in stages:
+        conv = _conv(n_in, n_out, before, stride, generator)
+        layers += [conv, ACTIVATIONS[activation]()]
+    return layers
 
 
-def _dense_widths(n_flat, n_components):
-    """Return the widths of the fully connected layers between maps and code."""
-    widest = min(n_flat, MOST_DENSE)
-    return [max(width, n_components) for width in (widest, -(-widest // 2))]
+def _enlarging(stages, last_map, activation, generator):
+    """Return the layers that go the way back, from a flat last map to an image."""
+    layers = [nn.Unflatten(1, last_map)]
+    for (n_in, n_out), (before, after), stride in reversed(stages):
+        conv = SubPixelConv(n_out, n_in, after, before, stride, generator)
+        layers += [ACTIVATIONS[activation](), conv]
+    return layers
 
 
 def _conv(n_in, n_out, size, stride, generator):
@@ -375,41 +352,8 @@ def _conv(n_in, n_out, size, stride, generator):
         padding=[side // 2 for side in kernel],
         dtype=torch.float32,
     )
-    conv.n_positions = math.prod(_sizes(size, [stride])[-1])
+    conv.n_positions = math.prod(sizes_after(size, [stride])[-1])
     return _with_he_weights(conv, n_in * math.prod(kernel), generator)
-
-
-def _strides(size, n_stages):
-    """Return (down, across) for each stage, so that about 8 x 8 pixels are left.
-
-    Each stage halves a side of 8 or more. Where that leaves too many pixels, the
-    first ones take larger steps.
-    """
-    strides, sides = [], size
-    for _ in range(n_stages):
-        strides.append([2 if side >= 8 else 1 for side in sides])
-        sides = _sizes(sides, strides[-1:])[-1]
-    for i in range(n_stages * 16):
-        sides = _sizes(size, strides)[-1]
-        if math.prod(sides) <= MOST_POSITIONS:
-            break
-        step = strides[i % n_stages]
-        strides[i % n_stages] = [
-            2 * s if side >= 8 else s for s, side in zip(step, sides, strict=True)
-        ]
-    return [tuple(stride) for stride in strides]
-
-
-def _sizes(size, strides):
-    """Return the size before the first stage and after each one."""
-    sizes = [tuple(size)]
-    for stride in strides:
-        sizes.append(
-            tuple(
-                -(-side // step) for side, step in zip(sizes[-1], stride, strict=True)
-            )
-        )
-    return sizes
 
 
 def auto_channels(size):
@@ -418,7 +362,7 @@ def auto_channels(size):
     (16, 32) for images of up to 40 x 40 pixels; each doubling of the side adds 64.
     """
     channels = [16, 32]
-    while math.prod(_sizes(size, [(2, 2)] * len(channels))[-1]) > MOST_POSITIONS:
+    while math.prod(sizes_after(size, [(2, 2)] * len(channels))[-1]) > MOST_POSITIONS:
         channels.append(64)
     return tuple(channels)
 

@@ -10,6 +10,7 @@ import skae
 
 FLOORS = [
     ["_data", "_fitting", "_files", "_runtime", "_parts", "_sklearn", "_warnings"],
+    ["_pyramid", "_sweep"],
     ["_data.reading", "_data.rows", "_files.archive"],
     ["_data.tables"],
     ["_data.images"],
@@ -36,7 +37,7 @@ FLOORS = [
     ["_autoencoder"],
     ["_files.model_file", "onnx", "model_selection"],
     ["displays._checks", "displays._plotting"],
-    ["displays._data"],
+    ["displays._comparison", "displays._data"],
     [
         "displays._components_sweep",
         "displays._error_distribution",

@@ -139,23 +139,8 @@ class ComponentsSweepDisplay:
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-        style = {"color": BLUE, "label": "autoencoder", "marker": "o", "capsize": 3}
-        self.errorbar_ = ax.errorbar(
-            self.n_components,
-            self.error,
-            self.std_error,
-            **_styled(style, line_kw),
-        )
         self.pca_errorbar_ = self.chosen_line_ = self.rule_line_ = None
-        if self.pca_error is not None:
-            style = {"color": INK, "label": "PCA", "linestyle": "--", "capsize": 3}
-            style["zorder"] = 3  # where both are the same, both are seen
-            self.pca_errorbar_ = ax.errorbar(
-                self.n_components,
-                self.pca_error,
-                self.pca_std_error,
-                **_styled(style, pca_line_kw),
-            )
+        self._plot_errors(ax, line_kw, pca_line_kw)
         if self.chosen is not None:
             label = f"chosen: {self.chosen}"
             style = {"color": ORANGE, "linestyle": ":", "label": label}
@@ -172,6 +157,20 @@ class ComponentsSweepDisplay:
         ax.legend(handles=[artist for artist in drawn if artist is not None])
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _plot_errors(self, ax, line_kw, pca_line_kw):
+        """Draw the errors of the autoencoder, and PCA's if they are known."""
+        style = {"color": BLUE, "label": "autoencoder", "marker": "o", "capsize": 3}
+        style = _styled(style, line_kw)
+        sizes = self.n_components
+        self.errorbar_ = ax.errorbar(sizes, self.error, self.std_error, **style)
+        if self.pca_error is None:
+            return
+        style = {"color": INK, "label": "PCA", "linestyle": "--", "capsize": 3}
+        style["zorder"] = 3  # where both are the same, both are seen
+        style = _styled(style, pca_line_kw)
+        errors = self.pca_error, self.pca_std_error
+        self.pca_errorbar_ = ax.errorbar(sizes, *errors, **style)
 
     def _plot_rule(self, ax, rule_line_kw):
         """Draw what the size was measured by, if that is a line."""
@@ -369,14 +368,9 @@ class ComponentsSweepDisplay:
             verbose=verbose,
             random_state=random_state,
         )
-        return cls.from_search(
-            search,
-            ax=ax,
-            line_kw=line_kw,
-            pca_line_kw=pca_line_kw,
-            chosen_line_kw=chosen_line_kw,
-            rule_line_kw=rule_line_kw,
-        )
+        style = {"line_kw": line_kw, "pca_line_kw": pca_line_kw}
+        style |= {"chosen_line_kw": chosen_line_kw, "rule_line_kw": rule_line_kw}
+        return cls.from_search(search, ax=ax, **style)
 
 
 def _styled(defaults, chosen):

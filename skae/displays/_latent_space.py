@@ -384,29 +384,16 @@ class LatentSpaceDisplay:
         code = as_array(estimator.transform(X))
         check_has_rows(code)
         shown = chosen_components(components, code.shape[1])
-        grid_values = grid_X_hat = None
+        images = {"image_shape": image_shape, "channel_order": channel_order}
         if grid and len(shown) == 2 and hasattr(estimator, "inverse_transform"):
-            grid_values = tuple(
-                np.linspace(*span_of(code[:, component]), grid_resolution)
-                for component in shown
-            )
-            grid_X_hat = _decoded_grid(estimator, code, shown, grid_values)
-            image_shape, channel_order = image_form_of(
-                estimator, grid_X_hat[0], image_shape, channel_order
-            )
-            form = check_image_form(grid_X_hat[0], image_shape, channel_order)
-            if form is None or form.is_signal:
-                grid_values = grid_X_hat = None
+            images |= _grid_of_images(estimator, code, shown, grid_resolution, **images)
         display = cls(
             code=code,
             y=y,
             components=components,
-            grid_values=grid_values,
-            grid_X_hat=grid_X_hat,
-            image_shape=image_shape,
-            channel_order=channel_order,
             component_names=component_names_of(estimator, code.shape[1]),
             y_name=name_of(y),
+            **images,
         )
         return display.plot(ax, scatter_kw=scatter_kw, im_kw=im_kw, hist_kw=hist_kw)
 
@@ -427,6 +414,22 @@ def look_of_class(place):
         "color": CLASS_COLORS[place % n_colors],
         "marker": MARKERS[place // n_colors % len(MARKERS)],
     }
+
+
+def _grid_of_images(estimator, code, shown, resolution, image_shape, channel_order):
+    """Return what is kept of a grid of codes; no grid if they are not images."""
+    values = tuple(
+        np.linspace(*span_of(code[:, component]), resolution) for component in shown
+    )
+    X_hat = _decoded_grid(estimator, code, shown, values)
+    image_shape, channel_order = image_form_of(
+        estimator, X_hat[0], image_shape, channel_order
+    )
+    known = {"image_shape": image_shape, "channel_order": channel_order}
+    form = check_image_form(X_hat[0], image_shape, channel_order)
+    if form is None or form.is_signal:
+        return known
+    return {"grid_values": values, "grid_X_hat": X_hat, **known}
 
 
 def _decoded_grid(estimator, code, shown, values):

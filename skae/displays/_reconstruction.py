@@ -10,6 +10,7 @@ from skae.displays._checks import (
     check_shown,
     check_standardize,
 )
+from skae.displays._comparison import draw_comparison, write_errors
 from skae.displays._data import (
     as_array,
     feature_names_of,
@@ -29,13 +30,6 @@ from skae.displays._plotting import (
     INK,
     ORANGE,
     FeaturePanels,
-    as_shown,
-    draw_mosaic,
-    mosaic_size,
-    new_axes,
-    row_colorbar,
-    span_of,
-    styled,
     units_of,
 )
 
@@ -192,40 +186,22 @@ class ReconstructionDisplay:
 
     def _plot_images(self, ax, form, im_kw, difference_kw):
         """Draw a row of pictures for each of input, target, output and difference."""
-        from matplotlib.image import AxesImage
-
-        rows, compared_name = {}, self._compared_name()
+        rows, difference = {}, None
         if self.compared is not self.X:
             input_form = form_of(self.X, self.image_shape, self.channel_order)
             if input_form is not None and not input_form.is_signal:
                 rows["input"] = pictures(self.X, input_form)
         if self.compared is not None:
-            rows[compared_name] = pictures(self.compared, form)
+            rows[self._compared_name()] = pictures(self.compared, form)
+            difference = pictures(self.difference, form)
         rows["rebuilt"] = pictures(self.X_hat, form)
-        limits = span_of(rows.get(compared_name, rows["rebuilt"]))
-        shown, keywords = zip(
-            *(as_shown(row, limits) for row in rows.values()), strict=True
+        self.ax_, self.images_, self.colorbar_ = draw_comparison(
+            ax, rows, difference, im_kw, difference_kw
         )
-        keywords = [styled(AxesImage, keyword, im_kw) for keyword in keywords]
-        shown, labels = list(shown), list(rows)
         if self.compared is not None:
-            difference, style, label = _difference_shown(
-                pictures(self.difference, form), compared_name
-            )
-            shown.append(difference)
-            keywords.append(styled(AxesImage, style, difference_kw))
-            labels.append("difference")
-        size = mosaic_size(len(shown), len(self.X_hat), shown[-1][0])
-        ax = new_axes(ax, size, layout="compressed")
-        self.images_ = draw_mosaic(ax, shown, keywords)
-        ax.set_yticklabels(labels)
-        ax.set_xticks([])
-        if self.compared is not None:
-            ax.set_xticks(*_error_ticks(self.images_, self.difference))
             name = "X" if self.X_target is None else "X_target"
-            ax.set_xlabel(f"root mean squared error\nin the units of {name}")
-            self.colorbar_ = row_colorbar(ax, self.images_, label)
-        self.ax_, self.axes_ = ax, np.array([ax])
+            write_errors(self.ax_, self.images_, self.difference, name)
+        self.axes_ = np.array([self.ax_])
 
     def _plot_profiles(self, ax, form, line_kw, difference_kw):
         """Draw the features of each row, or the channels of a signal, in panels."""
@@ -487,24 +463,3 @@ class ReconstructionDisplay:
             scale=scale,
             **options,
         )
-
-
-def _difference_shown(difference, name):
-    """Return differences of pictures as numbers to colour, keywords, and their name.
-
-    Of colours it is the root mean square over channels, which has no sign.
-    """
-    if difference.ndim == 4:
-        difference = np.sqrt(np.square(difference).mean(axis=-1))
-        style = {"cmap": "magma", "vmin": 0, "vmax": difference.max() or 1}
-        return difference, style, "root mean square\nof the channels"
-    most = np.abs(difference).max() or 1
-    style = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-    return difference, style, f"rebuilt - {name}"
-
-
-def _error_ticks(images, difference):
-    """Return where and what to write below each image."""
-    errors = np.sqrt(np.square(difference.reshape(len(difference), -1)).mean(axis=1))
-    places = [np.mean(image.get_extent()[:2]) for image in images[-1]]
-    return places, [f"{error:.2g}" for error in errors]
