@@ -4,8 +4,11 @@ scikit-learn's searches do the searching; what is here is what they compare (the
 of rows that were held out, with PCA's beside it) and the rule that chooses.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,7 +21,11 @@ from skae._data.reading import read_numbers
 from skae._fitting.parameters import check_hidden_layer_sizes
 from skae._parts import check_is_no_class
 from skae._sweep import errors_by_row, fold_scores, pca_errors, standard_error
+from skae._typing import ArrayLike, MatrixLike, RandomState, Sizes, Splitter
 from skae._warnings import warn
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["ComponentsChoice", "choose_n_components"]
 
@@ -67,14 +74,14 @@ class ComponentsChoice:
 
     def __init__(
         self,
-        n_components,
-        rule,
-        max_error,
-        table,
-        best_params,
-        best_estimator,
-        widths_table,
-    ):
+        n_components: int,
+        rule: Literal["bend", "one standard error", "max_error"],
+        max_error: float | None,
+        table: DataFrame,
+        best_params: dict[str, Any],
+        best_estimator: AutoencoderTransformer | Pipeline,
+        widths_table: DataFrame | None,
+    ) -> None:
         self.n_components_ = n_components
         self.rule_ = rule
         self.max_error_ = max_error
@@ -83,24 +90,24 @@ class ComponentsChoice:
         self.best_estimator_ = best_estimator
         self.widths_table_ = widths_table
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(best_params_={self.best_params_})\n{self.table_}"
 
 
 def choose_n_components(
-    estimator,
-    X,
-    y=None,
+    estimator: AutoencoderTransformer | Pipeline,
+    X: MatrixLike | Sequence[object],
+    y: ArrayLike | None = None,
     *,
-    n_components=None,
-    hidden_layer_sizes=None,
-    max_error=None,
-    cv=3,
-    groups=None,
-    n_jobs=None,
-    verbose=0,
-    random_state=None,
-):
+    n_components: Iterable[int] | None = None,
+    hidden_layer_sizes: Iterable[Sizes | Literal["auto"]] | None = None,
+    max_error: float | None = None,
+    cv: int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]] = 3,
+    groups: ArrayLike | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    random_state: RandomState = None,
+) -> ComponentsChoice:
     """Compare codes of several sizes on held-out rows, and choose one.
 
     A larger code rebuilds held-out rows better nearly always, noise included, so that

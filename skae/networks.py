@@ -11,10 +11,11 @@ another shape, `ConvAutoencoder` takes that.
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skae._pyramid import MOST_POSITIONS, pyramid, sizes_after
 from skae._runtime import undrawn
+from skae._typing import Activation, Sizes
 
 __all__ = [
     "ACTIVATIONS",
@@ -26,7 +27,7 @@ __all__ = [
     "auto_hidden_layer_sizes",
 ]
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
     "logistic": nn.Sigmoid,
@@ -75,15 +76,15 @@ class MLPAutoencoder(nn.Module):
 
     def __init__(
         self,
-        n_features,
-        n_components,
-        hidden_layer_sizes=(128, 128, 64),
-        activation="silu",
-        generator=None,
+        n_features: int,
+        n_components: int,
+        hidden_layer_sizes: Sizes = (128, 128, 64),
+        activation: Activation = "silu",
+        generator: torch.Generator | None = None,
         *,
-        n_encoded=None,
-        n_outputs=None,
-    ):
+        n_encoded: int | None = None,
+        n_outputs: int | None = None,
+    ) -> None:
         super().__init__()
         widths = list(hidden_layer_sizes)
         inward = [n_features, *widths, n_encoded or n_components]
@@ -91,13 +92,13 @@ class MLPAutoencoder(nn.Module):
         self.encoder = _layers(inward, activation, generator)
         self.decoder = _layers(outward, activation, generator)
 
-    def encode(self, X):
+    def encode(self, X: Tensor) -> Tensor:
         return self.encoder(X)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         return self.decoder(code)
 
-    def zero_last_layers(self):
+    def zero_last_layers(self) -> None:
         """Make code and output zero until training moves them."""
         for layers in (self.encoder, self.decoder):
             nn.init.zeros_(layers[-1].weight)
@@ -124,15 +125,15 @@ class EncoderDecoder(nn.Module):
     torch.Size([3, 2])
     """
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
 
-    def encode(self, X):
+    def encode(self, X: Tensor) -> Tensor:
         return self.encoder(X)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         return self.decoder(code)
 
 
@@ -206,21 +207,21 @@ class ConvAutoencoder(nn.Module):
 
     def __init__(
         self,
-        n_features,
-        n_components,
-        hidden_layer_sizes=(16, 32),
-        activation="silu",
-        generator=None,
+        n_features: int,
+        n_components: int,
+        hidden_layer_sizes: Sizes = (16, 32),
+        activation: Activation = "silu",
+        generator: torch.Generator | None = None,
         *,
-        size=None,
-        n_channels=1,
-        channels_last=False,
-        n_encoded=None,
-        n_outputs=None,
-        out_size=None,
-        out_n_channels=None,
-        out_channels_last=None,
-    ):
+        size: Sizes | None = None,
+        n_channels: int = 1,
+        channels_last: bool = False,
+        n_encoded: int | None = None,
+        n_outputs: int | None = None,
+        out_size: Sizes | None = None,
+        out_n_channels: int | None = None,
+        out_channels_last: bool | None = None,
+    ) -> None:
         super().__init__()
         size = (1, n_features) if size is None else tuple(size)
         widths = hidden_layer_sizes
@@ -244,7 +245,7 @@ class ConvAutoencoder(nn.Module):
         self.decoder = nn.Sequential(*_layers(outward, activation, generator), *up)
         self.to(memory_format=torch.channels_last)
 
-    def encode(self, X):
+    def encode(self, X: Tensor) -> Tensor:
         return self.encoder(self._images(X))
 
     def _images(self, X):
@@ -255,13 +256,13 @@ class ConvAutoencoder(nn.Module):
         X = X.reshape(-1, n_channels, height, width)
         return X.contiguous(memory_format=torch.channels_last)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         output = self.decoder(code)
         if self.gives_images and self.out_channels_last:
             output = output.permute(0, 2, 3, 1)
         return output.flatten(1)
 
-    def zero_last_layers(self):
+    def zero_last_layers(self) -> None:
         """Make code and output zero until training moves them."""
         last = [self.encoder[-1], self.decoder[-1]]
         if isinstance(last[1], nn.Unflatten):  # no convolution
@@ -300,7 +301,15 @@ class SubPixelConv(nn.Module):
     Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
     """
 
-    def __init__(self, n_in, n_out, size, out_size, factors, generator=None):
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        size: Sizes,
+        out_size: Sizes,
+        factors: Sizes,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         self.factors, self.out_size = tuple(factors), tuple(out_size)
         n_block = math.prod(factors)
@@ -309,7 +318,7 @@ class SubPixelConv(nn.Module):
             for parameter in (self.conv.weight, self.conv.bias):
                 parameter.copy_(parameter[::n_block].repeat_interleave(n_block, 0))
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         X = self.conv(X)
         n, n_maps, height, width = X.shape
         down, across = self.factors
@@ -356,7 +365,7 @@ def _conv(n_in, n_out, size, stride, generator):
     return _with_he_weights(conv, n_in * math.prod(kernel), generator)
 
 
-def auto_channels(size):
+def auto_channels(size: Sizes) -> tuple[int, ...]:
     """Return the channels that `hidden_layer_sizes="auto"` stands for.
 
     (16, 32) for images of up to 40 x 40 pixels; each doubling of the side adds 64.
@@ -389,7 +398,7 @@ def _with_he_weights(layer, n_in, generator):
     return layer
 
 
-def auto_hidden_layer_sizes(n_samples, n_components):
+def auto_hidden_layer_sizes(n_samples: int, n_components: int) -> tuple[int, ...]:
     """Return the widths that `hidden_layer_sizes="auto"` stands for.
 
     (128, 128, 64), and (256, 256, 128) from 20,000 rows on, which can feed a wider
@@ -405,13 +414,13 @@ class Encoder(nn.Module):
     Images are flattened; their pixels are in [0, 1] where `fit` saw a dtype of pixels.
     """
 
-    def __init__(self, module, mean, scale):
+    def __init__(self, module: nn.Module, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.module = module
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         X = (X.flatten(1) - self.mean) / self.scale
         return self.module.encode(X) * self.scale
 
@@ -423,7 +432,14 @@ class Decoder(nn.Module):
     output.
     """
 
-    def __init__(self, module, code_scale, mean, scale, row_shape):
+    def __init__(
+        self,
+        module: nn.Module,
+        code_scale: Tensor,
+        mean: Tensor,
+        scale: Tensor,
+        row_shape: Sizes,
+    ) -> None:
         super().__init__()
         self.module = module
         self.row_shape = row_shape
@@ -431,11 +447,11 @@ class Decoder(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
-    def forward(self, code):
+    def forward(self, code: Tensor) -> Tensor:
         loss = self.module.loss
         X_hat = loss.inverse_link(self.module.decode(code / self.code_scale))
         X_hat = X_hat * self.scale + self.mean if loss.standardized else X_hat
         return X_hat.unflatten(1, self.row_shape)
 
 
-NETWORKS = {"mlp": MLPAutoencoder, "conv": ConvAutoencoder}
+NETWORKS: dict[str, type[nn.Module]] = {"mlp": MLPAutoencoder, "conv": ConvAutoencoder}

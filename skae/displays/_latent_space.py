@@ -1,7 +1,21 @@
 """`LatentSpaceDisplay`: where rows lie in the space of codes, and what lies there."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
+from skae._typing import (
+    Array,
+    ArrayLike,
+    ChannelOrder,
+    Estimator,
+    Keywords,
+    MatrixLike,
+    Sizes,
+)
 from skae.displays._checks import (
     check_at_most_two,
     check_components,
@@ -30,6 +44,14 @@ from skae.displays._plotting import (
     span_of,
     styled,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
 
 MARKERS = "o^s"
 SHARE_OF_CELL = 0.92  # that an image takes, so that there is a gap between two
@@ -114,19 +136,28 @@ class LatentSpaceDisplay:
     ['a', 'b']
     """
 
+    y: Any
+    scatters_: list[PathCollection]
+    images_: Array | None
+    bars_: Any
+    colorbar_: Colorbar | None
+    legend_: Legend | None
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        code,
-        y=None,
-        components=(0, 1),
-        grid_values=None,
-        grid_X_hat=None,
-        image_shape=None,
-        channel_order="auto",
-        component_names=None,
-        y_name=None,
-    ):
+        code: Array,
+        y: ArrayLike | None = None,
+        components: int | Sequence[int] = (0, 1),
+        grid_values: tuple[Array, Array] | None = None,
+        grid_X_hat: Array | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        component_names: Sequence[str] | None = None,
+        y_name: str | None = None,
+    ) -> None:
         self.code = code
         self.y = y
         self.components = components
@@ -137,7 +168,14 @@ class LatentSpaceDisplay:
         self.component_names = component_names
         self.y_name = y_name
 
-    def plot(self, ax=None, *, scatter_kw=None, im_kw=None, hist_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        scatter_kw: Keywords = None,
+        im_kw: Keywords = None,
+        hist_kw: Keywords = None,
+    ) -> Self:
         """Draw the codes.
 
         Parameters
@@ -290,20 +328,20 @@ class LatentSpaceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Estimator,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
         *,
-        components=(0, 1),
-        grid=True,
-        grid_resolution=12,
-        image_shape=None,
-        channel_order="auto",
-        ax=None,
-        scatter_kw=None,
-        im_kw=None,
-        hist_kw=None,
-    ):
+        components: int | Sequence[int] = (0, 1),
+        grid: bool = True,
+        grid_resolution: int = 12,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        ax: Axes | None = None,
+        scatter_kw: Keywords = None,
+        im_kw: Keywords = None,
+        hist_kw: Keywords = None,
+    ) -> Self:
         """Encode rows with an estimator and draw their codes.
 
         Parameters

@@ -1,7 +1,21 @@
 """`LatentTraversalDisplay`: what changes along each component of the code."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 
+from skae._typing import (
+    Array,
+    ArrayLike,
+    ChannelOrder,
+    Estimator,
+    Keywords,
+    MatrixLike,
+    Sizes,
+)
 from skae.displays._checks import (
     check_components,
     check_has_methods,
@@ -35,6 +49,11 @@ from skae.displays._plotting import (
     styled,
     units_of,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 MOST_COMPONENTS = 8  # that are drawn where none are chosen
 
@@ -121,21 +140,28 @@ class LatentTraversalDisplay:
     (1, 3)
     """
 
+    code: Any
+    images_: Array | None
+    lines_: Array | None
+    axes_: Array
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        components,
-        values,
-        X_hat,
-        code,
-        percentiles=None,
-        image_shape=None,
-        channel_order="auto",
-        component_names=None,
-        feature_names=None,
-        center=None,
-        scale=None,
-    ):
+        components: Sequence[int],
+        values: Array,
+        X_hat: Array,
+        code: ArrayLike,
+        percentiles: tuple[float, float] | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        component_names: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
+        center: Array | None = None,
+        scale: Array | None = None,
+    ) -> None:
         self.components = components
         self.values = values
         self.X_hat = X_hat
@@ -148,7 +174,13 @@ class LatentTraversalDisplay:
         self.center = center
         self.scale = scale
 
-    def plot(self, ax=None, *, im_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        im_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw what changes along each component.
 
         Parameters
@@ -242,20 +274,20 @@ class LatentTraversalDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Estimator,
+        X: MatrixLike,
         *,
-        components=None,
-        n_steps=7,
-        percentiles=(0.05, 0.95),
-        row=None,
-        image_shape=None,
-        channel_order="auto",
-        standardize="auto",
-        ax=None,
-        im_kw=None,
-        line_kw=None,
-    ):
+        components: int | Sequence[int] | None = None,
+        n_steps: int = 7,
+        percentiles: tuple[float, float] = (0.05, 0.95),
+        row: int | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        standardize: bool | Literal["auto"] = "auto",
+        ax: Axes | None = None,
+        im_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Change the components of a code one by one and draw what is decoded.
 
         Parameters

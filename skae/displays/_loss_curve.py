@@ -1,8 +1,13 @@
 """`LossCurveDisplay`: how training went."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skae._typing import ArrayLike, Estimator, Keywords
 from skae.displays._checks import (
     check_has_methods,
     check_matplotlib_support,
@@ -21,6 +26,12 @@ from skae.displays._plotting import (
     styled,
     title_in_small,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Text
 
 
 class LossCurveDisplay:
@@ -88,16 +99,25 @@ class LossCurveDisplay:
     ['training', 'held out']
     """
 
+    train_loss: Any
+    validation_loss: Any
+    lines_: list[Line2D]
+    pca_line_: Line2D | None
+    best_line_: Line2D | None
+    verdict_: Text | None
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        train_loss,
-        validation_loss=None,
-        pca_loss=None,
-        best_epoch=None,
-        loss_name=None,
-        verdict=None,
-    ):
+        train_loss: ArrayLike,
+        validation_loss: ArrayLike | None = None,
+        pca_loss: float | None = None,
+        best_epoch: int | None = None,
+        loss_name: str | None = None,
+        verdict: str | None = None,
+    ) -> None:
         self.train_loss = train_loss
         self.validation_loss = validation_loss
         self.pca_loss = pca_loss
@@ -105,7 +125,14 @@ class LossCurveDisplay:
         self.loss_name = loss_name
         self.verdict = verdict
 
-    def plot(self, ax=None, *, line_kw=None, pca_line_kw=None, best_line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        line_kw: Keywords = None,
+        pca_line_kw: Keywords = None,
+        best_line_kw: Keywords = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -173,8 +200,14 @@ class LossCurveDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, ax=None, line_kw=None, pca_line_kw=None, best_line_kw=None
-    ):
+        cls,
+        estimator: Estimator,
+        *,
+        ax: Axes | None = None,
+        line_kw: Keywords = None,
+        pca_line_kw: Keywords = None,
+        best_line_kw: Keywords = None,
+    ) -> Self:
         """Draw the curves of a fitted estimator.
 
         Parameters

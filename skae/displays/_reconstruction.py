@@ -1,7 +1,13 @@
 """`ReconstructionDisplay`: what comes back, beside what went in."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Self
+
 import numpy as np
 
+from skae._typing import Array, ChannelOrder, Estimator, Keywords, MatrixLike, Sizes
 from skae.displays._checks import (
     check_has_methods,
     check_has_rows,
@@ -32,6 +38,12 @@ from skae.displays._plotting import (
     FeaturePanels,
     units_of,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure
 
 
 class ReconstructionDisplay:
@@ -113,18 +125,26 @@ class ReconstructionDisplay:
     (1, 2)
     """
 
+    images_: Array | None
+    lines_: Array | None
+    differences_: list[Artist] | None
+    colorbar_: Colorbar | None
+    axes_: Array
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        X,
-        X_hat,
-        X_target=None,
-        image_shape=None,
-        channel_order="auto",
-        feature_names=None,
-        center=None,
-        scale=None,
-    ):
+        X: Array,
+        X_hat: Array,
+        X_target: Array | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        feature_names: Sequence[str] | None = None,
+        center: Array | None = None,
+        scale: Array | None = None,
+    ) -> None:
         self.X = X
         self.X_hat = X_hat
         self.X_target = X_target
@@ -135,20 +155,27 @@ class ReconstructionDisplay:
         self.scale = scale
 
     @property
-    def compared(self):
+    def compared(self) -> Array | None:
         """What the reconstructions are compared with: X_target or X, else None."""
         if self.X_target is not None:
             return self.X_target
         return self.X if self.X.shape == self.X_hat.shape else None
 
     @property
-    def difference(self):
+    def difference(self) -> Array | None:
         """Reconstruction minus what it is compared with, as floats; else None."""
         if self.compared is None:
             return None
         return self.X_hat.astype(np.float64) - self.compared.astype(np.float64)
 
-    def plot(self, ax=None, *, im_kw=None, difference_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        im_kw: Keywords = None,
+        difference_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw rows, reconstructions and differences.
 
         Parameters
@@ -239,19 +266,19 @@ class ReconstructionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Estimator,
+        X: MatrixLike,
         *,
-        X_target=None,
-        n_samples=8,
-        image_shape=None,
-        channel_order="auto",
-        standardize="auto",
-        ax=None,
-        im_kw=None,
-        difference_kw=None,
-        line_kw=None,
-    ):
+        X_target: MatrixLike | None = None,
+        n_samples: int = 8,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        standardize: bool | Literal["auto"] = "auto",
+        ax: Axes | None = None,
+        im_kw: Keywords = None,
+        difference_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Rebuild rows with an estimator and draw them.
 
         Parameters
@@ -344,20 +371,20 @@ class ReconstructionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        X_hat,
+        X: MatrixLike,
+        X_hat: MatrixLike,
         *,
-        X_target=None,
-        n_samples=8,
-        image_shape=None,
-        channel_order="auto",
-        feature_names=None,
-        standardize="auto",
-        ax=None,
-        im_kw=None,
-        difference_kw=None,
-        line_kw=None,
-    ):
+        X_target: MatrixLike | None = None,
+        n_samples: int = 8,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        feature_names: Sequence[str] | None = None,
+        standardize: bool | Literal["auto"] = "auto",
+        ax: Axes | None = None,
+        im_kw: Keywords = None,
+        difference_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw rows and reconstructions that are there already.
 
         Parameters
