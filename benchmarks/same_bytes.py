@@ -81,7 +81,7 @@ def hashes():
         results = (
             model.transform(X),
             model.reconstruct(X),
-            model.components_,
+            model.components_.astype(np.float32),  # once float64, whatever X was
             np.array(model.loss_curve_ + model.validation_loss_curve_),
         )
         for result in results:
