@@ -26,6 +26,7 @@ from skae._data.intake import (
     read_training_data,
 )
 from skae._files.state import LEARNT, describe, restore
+from skae._fitted import FittedAttributes, is_quantized
 from skae._fitting.callbacks import SklearnCallbacks
 from skae._fitting.density import check_density, draw_codes
 from skae._fitting.fitting import Fitting
@@ -58,19 +59,12 @@ from skae._sklearn import (
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
 from skae.corruption import CORRUPTIONS, Corruption
 from skae.losses import LOSSES
-from skae.networks import ACTIVATIONS, NETWORKS, Decoder, Encoder
+from skae.networks import ACTIVATIONS, NETWORKS
 from skae.penalties import PENALTIES
 
 
-def _is_quantized(estimator):
-    """Tell whether a fitted estimator has codebooks."""
-    check_is_fitted(estimator)
-    if hasattr(estimator.net_.module_.bottleneck, "codebook"):
-        return True
-    raise AttributeError("It needs bottleneck='vector_quantized'.")
-
-
 class AutoencoderTransformer(
+    FittedAttributes,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     CallbackSupportMixin,
@@ -91,10 +85,11 @@ class AutoencoderTransformer(
 
     Parameters
     ----------
-    n_components : int or float, default=2
+    n_components : int, float or None, default=2
         Size of the code. It may exceed the number of features, with a warning. A number
         in (0, 1) asks for that share of the variance: it takes as many components as
         PCA needs for it, or with ``bottleneck="ordered"`` as few as the network needs.
+        None keeps all, ``min(n_samples, n_features)``, as in PCA.
 
     network : {"auto", "mlp", "conv"}, callable or pair of callables, default="auto"
         What encodes and decodes. "mlp" is fully connected, "conv" convolutional, for
@@ -279,6 +274,10 @@ class AutoencoderTransformer(
     decoder_ : torch.nn.Module
         From code to X in the space of the data; a copy at each access.
 
+    verdict_ : str
+        The verdict in words, with the two losses and the standard error of the gain:
+        whether the model is the network or PCA, and why.
+
     proven_ : bool or None
         True if held-out rows showed, by more than two standard errors, that the network
         reconstructs better than PCA of that size. If False, the model is PCA of all
@@ -306,24 +305,34 @@ class AutoencoderTransformer(
         Size of the code.
 
     mean_ : ndarray of shape (n_features,)
-        Mean of the training data, by which the network's input is centred. White is 1
-        where X had a dtype of pixels.
+        Mean of the rows that the model is of, by which the network's input is centred:
+        of those that were not held out where `proven_` is True, else of all. White is 1
+        where X had a dtype of pixels. This attribute and the next ones have the dtype
+        of X if that is float32, else float64.
 
     scale_ : float
         The one number by which the network's input is divided: the root of the mean
         variance of the features; 1.0 if all are constant.
 
     components_ : ndarray of shape (n_components, n_features)
-        Principal axes of the training data, zero beyond its rank. With ``init="pca"``
-        the linear paths started from them. Model files have them only on demand.
+        Principal axes of the same rows as `mean_`, zero beyond their rank. With
+        ``init="pca"`` the linear paths started from them. Model files have them only on
+        demand.
 
     explained_variance_ : ndarray of shape (n_components,)
-        Variance along each axis, with n_samples as the denominator.
+        Variance along each axis, with n_samples as the denominator (PCA: n_samples -
+        1).
 
-    explained_variance_ratio_ : ndarray of shape (n_components,) or None
-        With ``bottleneck="ordered"``, the share of the variance of (at most 2000)
-        training rows that each component adds to those before it; else, and after
-        `partial_fit`, None.
+    singular_values_ : ndarray of shape (n_components,)
+        Root of ``n_samples * explained_variance_``: those of the centred rows, as in
+        PCA.
+
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Share of the variance that each component adds to those before it. Where the
+        model is PCA this is PCA's; for a network it is measured, on at most 2000
+        training rows: with ``bottleneck="ordered"`` by what it decodes from the first
+        components alone, else by a linear reconstruction from the code, which explains
+        less than the network does (`score`).
 
     density_ : estimator or None
         What `density` became.
@@ -423,6 +432,8 @@ class AutoencoderTransformer(
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, 1, closed="neither"),
+            StrOptions({"mle"}),  # refused with advice
+            None,
         ],
         "network": [StrOptions({"auto", *NETWORKS}), callable, tuple, list],
         "image_shape": [tuple, list, None],
@@ -772,7 +783,7 @@ class AutoencoderTransformer(
         X_new = self.inverse_transform(code, as_float=as_float)
         return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
 
-    @available_if(_is_quantized)
+    @available_if(is_quantized)
     def quantize(self, X):
         """Return codes as whole numbers; only with ``bottleneck="vector_quantized"``.
 
@@ -886,68 +897,6 @@ class AutoencoderTransformer(
             return float(1 - error / total)
         return 1.0 if error == 0 else 0.0
 
-    @property
-    def components_(self):
-        """Principal axes of the training data."""
-        axes = self._start.components
-        if axes is None:
-            raise AttributeError(
-                "The model file has no components_. Write them with dump(..., "
-                "keep_components=True)."
-            )
-        return axes[: self.n_components_]
-
-    @property
-    def encoder_(self):
-        """A copy of the encoder as a torch module: data in, code out."""
-        module = copy.deepcopy(self.net_.module_)
-        return Encoder(module, *self._as_weights(self.mean_, self.scale_)).eval()
-
-    @property
-    def decoder_(self):
-        """A copy of the decoder as a torch module: code in, data out."""
-        module, start = copy.deepcopy(self.net_.module_), self._start
-        numbers = self._as_weights(self.scale_, start.output.mean, start.output.scale)
-        return Decoder(module, *numbers, output_shape(self)).eval()
-
-    @property
-    def codebook_(self):
-        """Vectors of a vector-quantised code, by group and number."""
-        module = self.net_.module_
-        _is_quantized(self)
-        units = module.units.unflatten(0, (module.bottleneck.n_groups, 1, -1))
-        return (module.bottleneck.codebook * units * self.scale_).cpu().numpy()
-
-    @property
-    def hidden_layer_sizes_(self):
-        """Widths of the encoder's hidden layers, whatever "auto" was."""
-        sizes = self.net_.module_.recipe["arguments"].get("hidden_layer_sizes")
-        return None if sizes is None else tuple(sizes)
-
-    @property
-    def n_parameters_(self):
-        """Number of weights that the solver trains."""
-        return sum(weight.numel() for weight in self.net_.module_.parameters())
-
-    @property
-    def validation_loss_(self):
-        """Smallest held-out loss of an epoch."""
-        return min(self.validation_loss_curve_, default=None)
-
-    @property
-    def history_(self):
-        """One row per epoch: number, seconds, losses, and PCA's held-out loss."""
-        import pandas as pd
-
-        history = pd.DataFrame([dict(epoch) for epoch in self.net_.history])
-        columns = ["epoch", "dur", "train_loss"]
-        if "valid_loss" in history:
-            columns.append("valid_loss")
-        history = history.reindex(columns=columns)
-        if self.pca_loss_ is not None:
-            history["pca_loss"] = self.pca_loss_
-        return history
-
     # Fit
 
     @contextmanager
@@ -1000,13 +949,6 @@ class AutoencoderTransformer(
         if fitting.interrupted:
             raise KeyboardInterrupt
         return self
-
-    # Use
-
-    def _as_weights(self, *numbers):
-        """Return numbers as tensors like the weights of the net."""
-        weight = next(self.net_.module_.parameters())
-        return [torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers]
 
     # Pickles hold numbers and arrays instead of objects of torch and skorch: small,
     # readable by other versions, and without code of skorch's that runs on loading.

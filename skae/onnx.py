@@ -223,7 +223,7 @@ class _Graph(nn.Module):
         self.result_form = None if as_float else estimator._target_form
         self.result_shape = estimator.decoder_.row_shape
         self.example = torch.from_numpy(np.zeros((2, *shape), dtype))
-        self._keep("offset", estimator.mean_ * (white or 1))
+        self._keep("offset", estimator._start.mean * (white or 1))
         self._keep("divisor", estimator.scale_ * (white or 1))
         self._keep("code_scale", estimator.scale_)
         self._keep("result_mean", output.mean)

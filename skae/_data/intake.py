@@ -89,7 +89,7 @@ def read_rows(estimator, X, *, min_samples=0):
     form, loss = estimator._form, estimator.net_.criterion_
     rows = _as_rows(form.read(estimator, X, min_samples), form, loss)
     return rows.copy(
-        mean=estimator.mean_, scale=estimator.scale_, dtype=rows.result_dtype()
+        mean=estimator._start.mean, scale=estimator.scale_, dtype=rows.result_dtype()
     )
 
 

@@ -43,15 +43,17 @@ LEARNT = (
     "image_shape_",
     "channel_order_",
     "n_components_",
-    "mean_",
+    "verdict_",
+    "_X_dtype",
     "scale_",
-    "explained_variance_",
     "precision_",
     "device_",
     "n_epochs_",
     "loss_curve_",
     "validation_loss_curve_",
 )
+
+UNKNOWN_VERDICT = "Fitted by skae 0.1, which kept no words; see proven_."
 
 
 class StateError(ValueError):
@@ -87,11 +89,17 @@ def describe(estimator, keep_optimizer=True):
     facts = {
         "recipe": module.recipe,
         "n_features": int(estimator.n_features_in_),
-        "start": {"scale": float(start.scale), "rounding": float(start.rounding)},
+        "start": {
+            "scale": float(start.scale),
+            "rounding": float(start.rounding),
+            "n_samples": start.n_samples,
+        },
         "target_scale": None if target is None else float(target.scale),
         "form": _encoded_form(estimator._form),
         "target_form": _encoded_form(estimator._target_form),
         "n_kept": module.n_kept,
+        "verdict": estimator.verdict_,
+        "X_dtype": estimator._X_dtype,
         "net": {
             "precision": net.precision_,
             "device": str(net.device),
@@ -139,6 +147,8 @@ def restore(facts, tensors, structure, solver):
     return {
         **described(net, start, form, net.module_.n_kept),
         "_target_form": target_form,
+        "verdict_": facts.get("verdict", UNKNOWN_VERDICT),
+        "_X_dtype": facts.get("X_dtype", "float64"),
         "_streams": _restored_streams(facts.get("streams"), tensors),
     }
 
@@ -206,7 +216,13 @@ def _restored_start(facts, arrays):
     if not all(0 < scale < np.inf for scale in scales):
         raise StateError(f"the scales are {scales}; they must be positive.")
     return LinearStart(
-        mean, numbers["scale"], components, spread, numbers["rounding"], target
+        mean,
+        numbers["scale"],
+        components,
+        spread,
+        numbers["rounding"],
+        target,
+        numbers.get("n_samples"),
     )
 
 

@@ -18,8 +18,9 @@ from skae._fitting.density import fit_density
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import make_plan
+from skae._fitting.shares import explained_shares
 from skae._fitting.start import fit_linear_start
-from skae._fitting.train import one_cycle, train
+from skae._fitting.train import Training, one_cycle
 from skae._fitting.verdict import (
     Verdict,
     hold_out,
@@ -127,6 +128,7 @@ class Fitting:
         with self._begun(self.rows, 1, previous):
             self._run(self.rows, None, schedule=None)
             self.verdict = Verdict.none("partial_fit holds no rows out")
+            self._finish()
         return self
 
     @property
@@ -208,9 +210,11 @@ class Fitting:
         n_components = self.estimator.n_components
         if self.recipe is not None:
             return self.recipe["arguments"]["n_components"]
+        most = min(len(learnt), learnt.n_features)
+        if n_components is None:
+            return most
         if isinstance(n_components, Integral):
             return int(n_components)
-        most = min(len(learnt), learnt.n_features)
         start = fit_linear_start(learnt, most, self.streams.init)
         shares = np.cumsum(np.square(start.spread)) / learnt.n_features
         return _fewest(shares, n_components)
@@ -253,19 +257,17 @@ class Fitting:
             valid = self._standardized(valid)
             if not self.parts.has_costs:  # PCA has never heard of those
                 start_loss = mean_loss(net.sample_losses(valid), valid.weights())
-        self.best_epoch = train(
-            net,
-            learnt,
-            valid,
-            estimator=self.estimator,
-            plan=self.plan,
-            parts=self.parts,
-            streams=self.streams,
-            start_loss=start_loss,
-            schedule=schedule,
-            report=self.report,
-            checkpoint=self.checkpoint,
+        training = Training(
+            self.estimator,
+            self.plan,
+            self.parts,
+            self.streams,
+            self.report,
+            self.checkpoint,
             keeps_optimizer=self._may_go_on(),
+        )
+        self.best_epoch = training.run(
+            net, learnt, valid, start_loss=start_loss, schedule=schedule
         )
         self.interrupted = net.interrupted_
         if self.parts.bottleneck.has_prior:  # the prior's units
@@ -309,18 +311,23 @@ class Fitting:
     def _finish(self):
         """Learn what is asked for besides the net, once that is settled."""
         rows = self._standardized(self.rows).copy(corrupt=None)
-        if self.parts.bottleneck.is_ordered:
-            shares = self.net.explained_shares(rows.thinned(ROWS_TO_ORDER_BY))
-            if not isinstance(self.estimator.n_components, Integral):
-                self.n_kept = _fewest(shares, self.estimator.n_components)
-                self.net.module_.n_kept = self.n_kept
-            ratios = np.diff(shares, prepend=0.0)
-            self.explained_variance_ratio = ratios[: self.n_kept]
+        self.explained_variance_ratio = self._explained_shares(rows)
         if self.estimator.density is not None:
             seed = self.streams.split_seed % 2**32
             self.density = fit_density(
                 self.estimator.density, self.net, rows, self.start.scale, seed
             )
+
+    def _explained_shares(self, rows):
+        """Return the share of the variance that each component adds; set `n_kept`."""
+        if not self.parts.bottleneck.is_ordered:
+            is_pca = self.verdict.proven is False
+            return self.start.shares() if is_pca else explained_shares(self.net, rows)
+        shares = self.net.explained_shares(rows.thinned(ROWS_TO_ORDER_BY))
+        if isinstance(self.estimator.n_components, float):
+            self.n_kept = _fewest(shares, self.estimator.n_components)
+            self.net.module_.n_kept = self.n_kept
+        return np.diff(shares, prepend=0.0)[: self.n_kept]
 
     def _advise(self):
         """Warn of what is odd about the data or the code."""
@@ -360,6 +367,8 @@ class Fitting:
             "_target_form": self.data.target_form,
             "_structure": {name: self._as_it_was(name) for name in SHAPING},
             "_dtype": self.rows.output.result_dtype(),
+            "_X_dtype": self.rows.result_dtype(),
+            "verdict_": self.verdict.sentence,
             "explained_variance_ratio_": self.explained_variance_ratio,
             "density_": self.density,
             "batch_size_": self.plan.batch_size,
@@ -389,9 +398,7 @@ def described(net, start, form, n_kept):
         "image_shape_": form.image_shape,
         "channel_order_": form.channel_order,
         "n_components_": n_kept or len(start.spread),
-        "mean_": start.mean,
         "scale_": start.scale,
-        "explained_variance_": np.square(start.spread[:n_kept] * start.scale),
         "precision_": net.precision_,
         "device_": str(net.device),
         "n_epochs_": len(losses),

@@ -31,6 +31,12 @@ SHAPING = (
 
 def check_parameters(estimator):
     """Raise if a parameter is not allowed, whatever the data."""
+    if estimator.n_components == "mle":
+        raise ValueError(
+            "n_components='mle' is PCA's guess at the number of factors, which "
+            "networks do not have. Pass a share of the variance, such as 0.9, None "
+            "for all components, or let skae.choose_n_components choose."
+        )
     check_network(estimator.network)
     check_device(estimator.device)
     check_compile(estimator.compile)
@@ -43,8 +49,8 @@ def check_parameters(estimator):
 
 
 def check_n_components(n_components, n_features):
-    """Warn where the code is as wide as the data."""
-    if n_components >= n_features > 1:
+    """Warn where the code is as wide as the data, unless all of it was asked for."""
+    if n_components is not None and n_components >= n_features > 1:
         warn(
             f"n_components={n_components} is not smaller than n_features={n_features}: "
             "the code can copy X instead of compressing it. Choose a smaller "

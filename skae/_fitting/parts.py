@@ -69,7 +69,10 @@ def _part(estimator, name, kind, known, of_callable=None):
 
 def check_parts(estimator, parts, data):
     """Raise if parts do not suit the code or the data."""
-    check_bottleneck(parts.bottleneck, estimator.n_components)
+    n_components = estimator.n_components
+    if n_components is None:
+        n_components = min(len(data.rows), data.rows.n_features)
+    check_bottleneck(parts.bottleneck, n_components)
     check_loss_result(parts.loss, data.rows.output.n_features)
     check_corruption(parts.corruption, data.form)
 

@@ -2,6 +2,7 @@
 
 import copy
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -9,101 +10,124 @@ import torch
 from skorch.callbacks import ParamMapper
 
 from skae._fitting.build import optimizer_factory
-from skae._fitting.callbacks import BestEpoch, ProgressLine, TimeLimit, unnamed
+from skae._fitting.callbacks import (
+    BestEpoch,
+    ProgressLine,
+    SklearnCallbacks,
+    TimeLimit,
+    unnamed,
+)
+from skae._fitting.checkpoint import Checkpoint
 from skae._fitting.codec import PCAStart
-from skae._fitting.parts import check_penalty
+from skae._fitting.parts import Parts, check_penalty
+from skae._fitting.plan import Plan
 from skae._fitting.step import MLPStep
-from skae._runtime import import_lazy_parts, interrupts_deferred, is_out_of_memory
+from skae._runtime import (
+    RandomStreams,
+    import_lazy_parts,
+    interrupts_deferred,
+    is_out_of_memory,
+)
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 ROWS_TO_CHECK_BY = 5000  # at most
 
 
-def train(
-    net,
-    rows,
-    valid,
-    *,
-    estimator,
-    plan,
-    parts,
-    streams,
-    start_loss,
-    schedule,
-    report=None,
-    checkpoint=None,
-    keeps_optimizer=False,
-):
-    """Train a net and restore its best epoch.
+@dataclass
+class Training:
+    """How a net is trained.
 
-    Parameters
+    Attributes
     ----------
-    net : AutoencoderNet
-
-    rows, valid : Rows
-        Standardised; `valid` are held out, or None.
-
     estimator : AutoencoderTransformer
+        Read for its parameters only.
+
     plan : Plan
     parts : Parts
     streams : RandomStreams
-
-    start_loss : float
-        Loss of the held-out rows before training; infinite if it is not known.
-
-    schedule : callable or None
-        Makes the learning-rate scheduler of an optimizer.
-
     report : SklearnCallbacks, default=None
     checkpoint : Checkpoint, default=None
 
     keeps_optimizer : bool, default=False
         Whether training may go on later.
-
-    Returns
-    -------
-    best_epoch : int
-        The epoch whose weights were kept; 0 is the start.
     """
-    import_lazy_parts()
-    with streams.lent():
-        check_penalty(parts.penalty, net.module_, net.first_rows(rows))
-    best = _best_epoch(estimator, plan, parts, valid, start_loss)
-    line = ProgressLine(plan.max_epochs)
-    callbacks = _callbacks(estimator, best, line, report, checkpoint)
-    with (
-        closing(line),
-        explained_memory(plan.batch_size),
-        explained_batch_norm(len(rows), plan.batch_size),
-        explained_compile(estimator.compile),
-    ):
-        net.train_on(
-            rows,
-            valid,
-            optimizer=optimizer_factory(estimator.solver, plan.alpha),
-            lr=plan.learning_rate,
-            schedule=schedule,
-            batch_size=plan.batch_size,
-            max_epochs=plan.max_epochs,
-            streams=streams,
-            callbacks=callbacks,
-            keeps_optimizer=keeps_optimizer,
-            step=step_by_hand(net, estimator, parts),
-            compiles=estimator.compile,
-            penalty=parts.penalty,
-        )
-    if valid is None:  # the loss of an epoch is measured before its last step
-        losses = net.sample_losses(rows.thinned(ROWS_TO_CHECK_BY))
-        check_converged(losses, net)
-    return best.best_epoch_
 
+    estimator: object
+    plan: Plan
+    parts: Parts
+    streams: RandomStreams
+    report: SklearnCallbacks | None = None
+    checkpoint: Checkpoint | None = None
+    keeps_optimizer: bool = False
 
-def _best_epoch(estimator, plan, parts, valid, start_loss):
-    """Return the callback that keeps the best epoch."""
-    monitor = "train_loss" if valid is None else "valid_loss"
-    settling = parts.bottleneck.settling * plan.max_epochs
-    patience, tol = plan.n_epochs_no_change, estimator.tol
-    return BestEpoch(monitor, start_loss, patience, tol, settling)
+    def run(self, net, rows, valid, *, start_loss, schedule):
+        """Train a net, restore its best epoch and return the number of that.
+
+        Parameters
+        ----------
+        net : AutoencoderNet
+
+        rows, valid : Rows
+            Standardised; `valid` are held out, or None.
+
+        start_loss : float
+            Loss of the held-out rows before training; infinite if it is not known.
+
+        schedule : callable or None
+            Makes the learning-rate scheduler of an optimizer.
+        """
+        estimator, plan, penalty = self.estimator, self.plan, self.parts.penalty
+        import_lazy_parts()
+        with self.streams.lent():
+            check_penalty(penalty, net.module_, net.first_rows(rows))
+        best, line = self._best_epoch(valid, start_loss), ProgressLine(plan.max_epochs)
+        with (
+            closing(line),
+            explained_memory(plan.batch_size),
+            explained_batch_norm(len(rows), plan.batch_size),
+            explained_compile(estimator.compile),
+        ):
+            net.train_on(
+                rows,
+                valid,
+                optimizer=optimizer_factory(estimator.solver, plan.alpha),
+                lr=plan.learning_rate,
+                schedule=schedule,
+                batch_size=plan.batch_size,
+                max_epochs=plan.max_epochs,
+                streams=self.streams,
+                callbacks=self._callbacks(best, line),
+                keeps_optimizer=self.keeps_optimizer,
+                step=step_by_hand(net, estimator, self.parts),
+                compiles=estimator.compile,
+                penalty=penalty,
+            )
+        if valid is None:  # the loss of an epoch is measured before its last step
+            losses = net.sample_losses(rows.thinned(ROWS_TO_CHECK_BY))
+            check_converged(losses, net)
+        return best.best_epoch_
+
+    def _best_epoch(self, valid, start_loss):
+        """Return the callback that keeps the best epoch."""
+        monitor = "train_loss" if valid is None else "valid_loss"
+        settling = self.parts.bottleneck.settling * self.plan.max_epochs
+        patience, tol = self.plan.n_epochs_no_change, self.estimator.tol
+        return BestEpoch(monitor, start_loss, patience, tol, settling)
+
+    def _callbacks(self, best, line):
+        """Return skorch callbacks: ours, copies of the user's, and the checkpoint."""
+        callbacks = [("best_epoch", best)]
+        if self.estimator.max_time is not None:
+            callbacks.append(("time_limit", TimeLimit(self.estimator.max_time)))
+        if self.report is not None:
+            callbacks.append(("report", self.report))
+        if self.estimator.verbose:
+            callbacks.append(("progress_line", line))
+        callbacks += copy.deepcopy(list(self.estimator.callbacks or []))
+        if self.checkpoint is not None:
+            self.checkpoint.best = best
+            callbacks.append(("checkpoint", self.checkpoint))
+        return callbacks
 
 
 def one_cycle(plan, n_train):
@@ -145,22 +169,6 @@ def step_by_hand(net, estimator, parts):
     if not suits:
         return None
     return MLPStep(network.encoder, network.decoder, paths, parts.loss)
-
-
-def _callbacks(estimator, best, line, report, checkpoint):
-    """Return skorch callbacks: ours, copies of the user's, and the checkpoint."""
-    callbacks = [("best_epoch", best)]
-    if estimator.max_time is not None:
-        callbacks.append(("time_limit", TimeLimit(estimator.max_time)))
-    if report is not None:
-        callbacks.append(("report", report))
-    if estimator.verbose:
-        callbacks.append(("progress_line", line))
-    callbacks += copy.deepcopy(list(estimator.callbacks or []))
-    if checkpoint is not None:
-        checkpoint.best = best
-        callbacks.append(("checkpoint", checkpoint))
-    return callbacks
 
 
 def check_converged(losses, net):
