@@ -5,16 +5,26 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from torch import Generator, Tensor, nn
 
 __all__ = [
     "Activation",
     "Array",
     "ArrayLike",
+    "BottleneckName",
     "ChannelOrder",
+    "CorruptionFunction",
+    "CorruptionName",
     "Density",
+    "Encode",
     "Estimator",
     "Keywords",
+    "LossFunction",
+    "LossName",
     "MatrixLike",
+    "NetworkFunction",
+    "PenaltyFunction",
+    "PenaltyName",
     "RandomState",
     "Sizes",
     "Splitter",
@@ -62,4 +72,34 @@ Sizes: TypeAlias = tuple[int, ...] | list[int]
 RandomState: TypeAlias = int | np.random.RandomState | None
 Keywords: TypeAlias = dict[str, Any] | None  # of matplotlib
 ChannelOrder: TypeAlias = Literal["auto", "first", "last"]
+
+# What a user may pass as a function, instead of a part.
+NetworkFunction: TypeAlias = Callable[..., nn.Module]
+LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Encode: TypeAlias = Callable[[Tensor], Tensor]
+PenaltyFunction: TypeAlias = Callable[[Tensor, Tensor, Encode], Tensor]
+CorruptionFunction: TypeAlias = Callable[[Tensor, Generator], Tensor]
+
+# Names of parts; a test compares them with the dicts of these.
 Activation: TypeAlias = Literal["relu", "tanh", "logistic", "identity", "silu", "gelu"]
+BottleneckName: TypeAlias = Literal[
+    "variational", "wae", "top_k", "vector_quantized", "ordered"
+]
+LossName: TypeAlias = Literal[
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "log_loss",
+    "poisson",
+    "negative_binomial",
+    "cosine",
+]
+PenaltyName: TypeAlias = Literal["l1", "kl", "contractive", "decorrelation", "l2"]
+CorruptionName: TypeAlias = Literal[
+    "gaussian",
+    "masking",
+    "salt_and_pepper",
+    "swap",
+    "block_masking",
+    "down_up_sampling",
+]

@@ -200,7 +200,7 @@ class WAEBottleneck(Bottleneck):
     ranges = {"alpha": (0, math.inf)}
     keeps_pca = False
     has_prior = True
-    SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+    SCALES: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
@@ -251,7 +251,7 @@ class TopKBottleneck(Bottleneck):
 
     ranges = {"k": (1, math.inf)}
     choices = {"k": ("auto",)}
-    whole_numbers = ("k",)
+    whole_numbers: tuple[str, ...] = ("k",)
     keeps_pca = False
     settling = 0.1
 
@@ -317,7 +317,7 @@ class VectorQuantizedBottleneck(Bottleneck):
         "commitment": (0, math.inf),
         "decay": (0, 1),
     }
-    whole_numbers = ("n_codes", "n_groups")
+    whole_numbers: tuple[str, ...] = ("n_codes", "n_groups")
     keeps_pca = False
     FEWEST = 0.1  # rows of a batch that choose a vector, below which it is moved
 

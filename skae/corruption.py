@@ -5,7 +5,7 @@ corruption, inherit `Corruption`, write `corrupt`, and put an entry in `CORRUPTI
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from skae._data.images import ImageForm
 from skae._data.rows import Rows
 from skae._parts import Part
+from skae._typing import CorruptionFunction
 
 __all__ = [
     "CORRUPTIONS",
@@ -86,7 +87,7 @@ class Corruption(Part):
         Whether it makes sense for images only.
     """
 
-    ranges = {}
+    ranges: Mapping[str, tuple[float, float]] = {}
     needs_images: bool = False
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
@@ -303,7 +304,7 @@ class DownUpSampling(Corruption):
     """
 
     ranges = {"factor": (1, math.inf)}
-    whole_numbers = ("factor",)
+    whole_numbers: tuple[str, ...] = ("factor",)
     needs_images = True
 
     def __init__(self, factor: int = 2) -> None:
@@ -364,7 +365,7 @@ class CallableCorruption(Corruption):
         standardised units.
     """
 
-    def __init__(self, function: Callable[[Tensor, Generator], Tensor]) -> None:
+    def __init__(self, function: CorruptionFunction) -> None:
         self.function = function
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:

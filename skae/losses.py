@@ -6,7 +6,6 @@ in `LOSSES`.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skae._parts import LearningPart
-from skae._typing import Array
+from skae._typing import Array, LossFunction
 
 __all__ = [
     "LOSSES",
@@ -122,7 +121,7 @@ class SquaredError(Loss):
     AutoencoderTransformer(loss=SquaredError())
     """
 
-    degree = 2
+    degree: float = 2
 
     def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return (output - X).square().mean(1)
@@ -150,7 +149,7 @@ class AbsoluteError(Loss):
     AutoencoderTransformer(loss=AbsoluteError())
     """
 
-    degree = 1
+    degree: float = 1
 
     def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return (output - X).abs().mean(1)
@@ -180,7 +179,7 @@ class Huber(Loss):
     AutoencoderTransformer(loss=Huber(delta=0.5))
     """
 
-    degree = 2
+    degree: float = 2
     ranges = {"delta": (1e-6, math.inf)}
 
     def __init__(self, delta: float = 1.0) -> None:
@@ -349,7 +348,7 @@ class CallableLoss(Loss):
         standardised units (see `Loss`).
     """
 
-    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, function: LossFunction) -> None:
         self.function = function
 
     def __call__(self, output: Tensor, X: Tensor) -> Tensor:

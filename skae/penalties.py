@@ -4,13 +4,14 @@ To add one, inherit `Penalty`, write `__call__`, and put an entry in `PENALTIES`
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from skae._parts import Part
+from skae._typing import Encode, PenaltyFunction
 
 __all__ = [
     "PENALTIES",
@@ -23,8 +24,6 @@ __all__ = [
     "SparsityPenalty",
     "Sum",
 ]
-
-Encode: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Penalty(Part):
@@ -276,7 +275,7 @@ class CallablePenalty(Penalty):
         ``function(code, X, encode)`` -> Tensor of shape (n_samples,) (see `Penalty`).
     """
 
-    def __init__(self, function: Callable[[Tensor, Tensor, Encode], Tensor]) -> None:
+    def __init__(self, function: PenaltyFunction) -> None:
         self.function = function
 
     def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
