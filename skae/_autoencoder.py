@@ -515,7 +515,7 @@ class AutoencoderTransformer(
 
     def __init__(
         self,
-        n_components: float = 2,
+        n_components: float | None = 2,
         *,
         network: Literal["auto", "mlp", "conv"]
         | NetworkFunction
