@@ -611,10 +611,18 @@ class AutoencoderTransformer(
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None, X_target=None):
-        """Train one more epoch on X, at a constant learning rate.
+        """Learn from one more piece of X.
 
-        The first call sets the mean, the scale and the linear start from its X. Nothing
-        is held out, so nothing is judged (`proven_` is None).
+        Until there are rows enough (as many as features, but 160 to 1000), the model is
+        PCA of all rows so far. Then each call trains one epoch, with small steps at
+        first and larger ones while the network is better than PCA on rows that neither
+        has seen; where it is worse it begins anew as PCA of all rows so far. That PCA
+        is kept as a few directions, not as rows. Nothing is held out, so `proven_` is
+        None.
+
+        With ``early_stopping=False``, an `X_target`, or where PCA does not do what is
+        asked for (see `proven_`), each call trains, from the mean, the scale and the
+        linear start of the first one. A `learning_rate` that is given stays constant.
 
         Parameters
         ----------
@@ -644,7 +652,7 @@ class AutoencoderTransformer(
         previous = self._previous()
         with self._features_kept_on_error():
             fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
-            fitting.partial_fit(previous)
+            fitting.partial_fit(previous, getattr(self, "_stream", None))
         return self._publish(fitting)
 
     def transform(self, X):

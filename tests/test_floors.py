@@ -28,7 +28,7 @@ FLOORS = [
         "_fitting.step",
         "_fitting.user_networks",
     ],
-    ["_fitting.codec"],
+    ["_fitting.codec", "_fitting.stream"],
     ["_fitting.build", "_fitting.verdict"],
     ["_fitting.train"],
     ["_fitting.parameters"],

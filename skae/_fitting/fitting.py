@@ -5,21 +5,24 @@ import logging
 import os
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
 
 from skae._fitting.advice import advise_on_code, advise_on_columns, advise_on_units
-from skae._fitting.build import build_start_and_net, new_network
+from skae._fitting.build import build_net_at, new_network
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
+from skae._fitting.net import sample_losses
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import make_plan
 from skae._fitting.shares import explained_shares
 from skae._fitting.start import fit_linear_start
+from skae._fitting.stream import Stream
 from skae._fitting.train import Training, one_cycle
 from skae._fitting.verdict import (
     Verdict,
@@ -37,6 +40,8 @@ logger = logging.getLogger("skae")
 ROWS_TO_ADVISE_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
 ROWS_TO_ORDER_BY = 2000  # at most
+ROWS_TO_COMPARE_BY = 20  # at least, of a piece of `partial_fit`
+SLACK = 0.005  # of the variance; rows that PCA has seen flatter it
 
 
 class Fitting:
@@ -89,6 +94,7 @@ class Fitting:
     is_partial = False
     checkpoint = None
     spoil = None
+    stream = None
 
     def __init__(self, estimator, data, parts, streams, report=None):
         self.estimator = estimator
@@ -122,14 +128,71 @@ class Fitting:
             self.checkpoint.remove()
         return self
 
-    def partial_fit(self, previous=None):
-        """Train one epoch on all rows, at a constant learning rate."""
+    def partial_fit(self, previous=None, stream=None):
+        """Train one epoch on all rows; `stream` knows the rows of earlier calls.
+
+        Where PCA is a rival, the start is PCA of all rows so far until there are enough
+        of them, and again whenever the network turns out to be worse.
+        """
         self.is_partial = True
         with self._begun(self.rows, 1, previous):
-            self._run(self.rows, None, schedule=None)
+            if self._may_settle():
+                self._settle(stream, previous)
+            if self.stream is None or self.stream.is_trained:
+                is_auto = self.estimator.learning_rate == "auto"
+                schedule = self._schedule(len(self.rows)) if is_auto else None
+                self._run(self.rows, None, schedule)
+            if self.stream is not None and self._is_worse(self.stream, SLACK):
+                self._start_again()
             self.verdict = Verdict.none("partial_fit holds no rows out")
             self._finish()
         return self
+
+    def _may_settle(self):
+        """Tell whether PCA of all rows so far is a rival that one asked for."""
+        is_wanted = self.estimator.early_stopping is not False
+        return is_wanted and self._has_rival and self.rows.target is None
+
+    def _settle(self, stream, previous):
+        """Take the rows into the stream, and begin where they say."""
+        if stream is None:
+            stream = Stream.empty(self.rows.n_features)
+            if previous is not None:
+                stream = Stream.after_fit(self.start)
+        n_components = len(self.start.spread)
+        self.stream = stream.with_rows(self.rows, n_components)
+        if not stream.is_trained:
+            if stream.n_samples > 0:
+                self._start_again()
+            self.stream.is_trained = self.stream.is_settled()
+        elif stream.n_samples > 0 and (is_worse := self._is_worse(stream)) is not None:
+            if is_worse:
+                self._start_again()
+            else:
+                self.stream.earn()
+        if self.estimator.learning_rate == "auto":
+            self.plan.learning_rate *= self.stream.rate
+
+    def _is_worse(self, stream, slack=0.0):
+        """Tell whether the net reconstructs the rows worse than PCA of a stream.
+
+        None if they are too few to tell.
+        """
+        if len(self.rows) < ROWS_TO_COMPARE_BY:
+            return None
+        rows, pca = self._standardized(self.rows), stream.start(len(self.start.spread))
+        reconstruct, weights = partial(pca.reconstruct, units=rows), rows.weights()
+        pca_losses = sample_losses(rows, self.parts.loss, reconstruct)
+        loss = mean_loss(self.net.sample_losses(rows), weights)
+        return loss > mean_loss(pca_losses, weights) + slack
+
+    def _start_again(self):
+        """Make the net PCA of all rows of the stream."""
+        history = self.net.history
+        start = self.stream.start(len(self.start.spread))
+        self._build(self._new(self.rows), start)
+        self.net.history = history
+        self.stream.lose()
 
     @property
     def _has_rival(self):
@@ -171,7 +234,7 @@ class Fitting:
             )
             with torch_threads(self.plan.n_threads):
                 if previous is None:
-                    self._build(network, learnt)
+                    self._build(network, self._linear_start(learnt))
                 if self.parts.corruption is not None:
                     self.spoil = spoiler(
                         self.parts.corruption,
@@ -219,10 +282,16 @@ class Fitting:
         shares = np.cumsum(np.square(start.spread)) / learnt.n_features
         return _fewest(shares, n_components)
 
-    def _build(self, network, rows):
-        """Set the start and an untrained net from rows."""
-        self.start, self.net = build_start_and_net(
-            rows,
+    def _linear_start(self, rows):
+        """Return PCA of rows."""
+        n_components = self.recipe["arguments"]["n_components"]
+        return fit_linear_start(rows, n_components, self.streams.init)
+
+    def _build(self, network, start):
+        """Set an untrained net at a linear start."""
+        self.start = start
+        self.net = build_net_at(
+            start,
             network,
             self.recipe,
             self.parts,
@@ -233,10 +302,7 @@ class Fitting:
 
     def _train(self, learnt, valid, is_continued):
         """Train the net, and keep what held-out rows prove."""
-        schedule = None
-        if self.estimator.schedule == "one_cycle":
-            schedule = one_cycle(self.plan, len(learnt))
-        self._run(learnt, valid, schedule)
+        self._run(learnt, valid, self._schedule(len(learnt)))
         if self._has_rival and valid is not None:
             self._judge(learnt, valid, is_continued)
             return
@@ -246,6 +312,12 @@ class Fitting:
         warn_if_poor(self.net, self.start, rows, has_rival=has_rival)
         if valid is not None and self.best_epoch == 0 and not self.interrupted:
             warn_if_nothing_learnt(self.net)
+
+    def _schedule(self, n_train):
+        """Return a function that makes the learning-rate scheduler, or None."""
+        if self.estimator.schedule == "constant":
+            return None
+        return one_cycle(self.plan, n_train)
 
     def _run(self, learnt, valid, schedule):
         """Train the net and restore its best epoch."""
@@ -294,7 +366,7 @@ class Fitting:
     def _return_to_pca(self, verdict):
         """Make the model PCA of all rows; keep the history of what was tried."""
         history = self.net.history
-        self._build(self._new(self.rows), self.rows)
+        self._build(self._new(self.rows), self._linear_start(self.rows))
         self.net.history = history
         self.verdict, self.best_epoch = verdict, 0
 
@@ -366,6 +438,7 @@ class Fitting:
             "_streams": self.streams if self._may_go_on() else None,
             "_target_form": self.data.target_form,
             "_structure": {name: self._as_it_was(name) for name in SHAPING},
+            "_stream": self.stream,
             "_dtype": self.rows.output.result_dtype(),
             "_X_dtype": self.rows.result_dtype(),
             "verdict_": self.verdict.sentence,
