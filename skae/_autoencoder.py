@@ -1,20 +1,19 @@
 """`AutoencoderTransformer`: what users hold."""
 
+from __future__ import annotations
+
 import copy
 import json
 import os
+from collections.abc import Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skae._data.intake import (
@@ -48,19 +47,44 @@ from skae._inference import (
 )
 from skae._runtime import RandomStreams
 from skae._sklearn import (
+    BaseEstimator,
     CallbackSupportMixin,
     HasMethods,
     Interval,
     Options,
     RealNotInt,
     StrOptions,
+    TransformerMixin,
+    available_if,
     fit_context,
+)
+from skae._typing import (
+    Activation,
+    Array,
+    ArrayLike,
+    BottleneckName,
+    ChannelOrder,
+    CorruptionFunction,
+    CorruptionName,
+    Density,
+    LossFunction,
+    LossName,
+    MatrixLike,
+    NetworkFunction,
+    PenaltyFunction,
+    PenaltyName,
+    RandomState,
+    Sizes,
 )
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
 from skae.corruption import CORRUPTIONS, Corruption
-from skae.losses import LOSSES
+from skae.losses import LOSSES, Loss
 from skae.networks import ACTIVATIONS, NETWORKS
-from skae.penalties import PENALTIES
+from skae.penalties import PENALTIES, Penalty
+
+if TYPE_CHECKING:
+    from skorch.callbacks import Callback
+    from torch.optim import Optimizer
 
 
 class AutoencoderTransformer(
@@ -491,41 +515,43 @@ class AutoencoderTransformer(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: float = 2,
         *,
-        network="auto",
-        image_shape=None,
-        channel_order="auto",
-        hidden_layer_sizes="auto",
-        activation="silu",
-        init="pca",
-        bottleneck=None,
-        loss="squared_error",
-        penalty=None,
-        corruption=None,
-        density=None,
-        alpha="auto",
-        solver="adamw",
-        learning_rate="auto",
-        schedule="one_cycle",
-        batch_size="auto",
-        max_epochs="auto",
-        max_time=None,
-        checkpoint=None,
-        checkpoint_every=1,
-        tol=1e-4,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change="auto",
-        precision="auto",
-        compile=False,
-        device="cpu",
-        n_jobs=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        network: Literal["auto", "mlp", "conv"]
+        | NetworkFunction
+        | Sequence[NetworkFunction] = "auto",
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        hidden_layer_sizes: Literal["auto"] | Sizes = "auto",
+        activation: Activation = "silu",
+        init: Literal["pca", "random"] = "pca",
+        bottleneck: BottleneckName | Bottleneck | None = None,
+        loss: LossName | Loss | LossFunction = "squared_error",
+        penalty: PenaltyName | Penalty | PenaltyFunction | None = None,
+        corruption: CorruptionName | Corruption | CorruptionFunction | None = None,
+        density: Literal["gaussian_mixture"] | Density | None = None,
+        alpha: Literal["auto"] | float = "auto",
+        solver: Literal["adamw", "adam", "sgd"] | type[Optimizer] = "adamw",
+        learning_rate: Literal["auto"] | float = "auto",
+        schedule: Literal["one_cycle", "constant"] = "one_cycle",
+        batch_size: Literal["auto"] | int = "auto",
+        max_epochs: Literal["auto"] | int = "auto",
+        max_time: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
+        tol: float = 1e-4,
+        early_stopping: Literal["auto"] | bool = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: Literal["auto"] | int = "auto",
+        precision: Literal["auto", "mixed", "float32", "float64"] = "auto",
+        compile: bool | str = False,
+        device: str | torch.device = "cpu",
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        callbacks: Sequence[Callback] | None = None,
+        verbose: int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_components = n_components
         self.network = network
         self.image_shape = image_shape
@@ -561,7 +587,13 @@ class AutoencoderTransformer(
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, X_target=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        X_target: MatrixLike | None = None,
+    ) -> Self:
         """Learn to encode and decode X.
 
         Parameters
@@ -610,7 +642,13 @@ class AutoencoderTransformer(
         return self._publish(fitting)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None, X_target=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        X_target: MatrixLike | None = None,
+    ) -> Self:
         """Learn from one more piece of X.
 
         Until there are rows enough (as many as features, but 160 to 1000), the model is
@@ -655,7 +693,7 @@ class AutoencoderTransformer(
             fitting.partial_fit(previous, getattr(self, "_stream", None))
         return self._publish(fitting)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Array:
         """Encode X.
 
         Parameters
@@ -672,7 +710,7 @@ class AutoencoderTransformer(
         """
         return encode(self, X)
 
-    def inverse_transform(self, X, *, as_float=False):
+    def inverse_transform(self, X: ArrayLike, *, as_float: bool = False) -> Array:
         """Decode codes.
 
         Parameters
@@ -698,7 +736,7 @@ class AutoencoderTransformer(
             self, lambda module, code: module.decode(code), rows, as_float
         )
 
-    def reconstruct(self, X, *, as_float=False):
+    def reconstruct(self, X: MatrixLike, *, as_float: bool = False) -> Array:
         """Encode and decode X.
 
         Parameters
@@ -716,7 +754,13 @@ class AutoencoderTransformer(
         """
         return reconstruct(self, output, read_rows(self, X), as_float)
 
-    def sample(self, n_samples=1, random_state=None, *, as_float=False):
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: RandomState = None,
+        *,
+        as_float: bool = False,
+    ) -> Array:
         """Generate new rows.
 
         Codes are drawn from `density_` if there is one, else from a standard normal
@@ -756,7 +800,14 @@ class AutoencoderTransformer(
         code = code.astype(self._dtype, copy=False)
         return self.inverse_transform(code, as_float=as_float)
 
-    def interpolate(self, X_a, X_b, n_steps=10, *, as_float=False):
+    def interpolate(
+        self,
+        X_a: MatrixLike,
+        X_b: MatrixLike,
+        n_steps: int = 10,
+        *,
+        as_float: bool = False,
+    ) -> Array:
         """Go from rows to other rows along straight lines between their codes.
 
         Parameters
@@ -792,7 +843,7 @@ class AutoencoderTransformer(
         return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
 
     @available_if(is_quantized)
-    def quantize(self, X):
+    def quantize(self, X: MatrixLike) -> Array:
         """Return codes as whole numbers; only with ``bottleneck="vector_quantized"``.
 
         Parameters
@@ -815,7 +866,13 @@ class AutoencoderTransformer(
             out=np.empty((len(rows), n_groups), np.int64),
         )
 
-    def reconstruction_error(self, X, *, X_target=None, per_feature=False):
+    def reconstruction_error(
+        self,
+        X: MatrixLike,
+        *,
+        X_target: MatrixLike | None = None,
+        per_feature: bool = False,
+    ) -> Array:
         """Return the squared error of the reconstruction, whatever the loss.
 
         Parameters
@@ -844,7 +901,9 @@ class AutoencoderTransformer(
 
         return map_rows(self, squared, rows, out=np.empty(shape)) * scale**2
 
-    def score_samples(self, X, *, X_target=None):
+    def score_samples(
+        self, X: MatrixLike, *, X_target: MatrixLike | None = None
+    ) -> Array:
         """Return minus the loss of each row: the higher, the better it is rebuilt.
 
         Parameters
@@ -871,7 +930,13 @@ class AutoencoderTransformer(
         )
         return -losses * self._start.output.scale**loss.degree
 
-    def score(self, X, y=None, sample_weight=None, X_target=None):
+    def score(
+        self,
+        X: MatrixLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        X_target: MatrixLike | None = None,
+    ) -> float:
         """Return the share of the variance of X that the reconstruction explains.
 
         It is R^2 over all cells of X: 1 for a perfect reconstruction, 0 for one no

@@ -1,13 +1,21 @@
 """Fitted attributes that follow from what a fit has learnt."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skae._inference import output_shape
+from skae._typing import Array, Density
 from skae.networks import Decoder, Encoder
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from skorch import NeuralNet
 
 __all__ = ["FittedAttributes", "is_quantized"]
 
@@ -21,15 +29,39 @@ def is_quantized(estimator):
 
 
 class FittedAttributes:
-    """Documented attributes of a fitted estimator, computed when asked for."""
+    """Documented attributes of a fitted estimator.
+
+    Those that are only declared are what a fit has learnt; the others are computed
+    when asked for.
+    """
+
+    net_: NeuralNet
+    verdict_: str
+    proven_: bool | None
+    pca_loss_: float | None
+    n_components_: int
+    scale_: float
+    explained_variance_ratio_: Array
+    density_: Density | None
+    n_epochs_: int
+    best_epoch_: int
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float]
+    batch_size_: int
+    precision_: Literal["mixed", "float32", "float64"]
+    device_: str
+    image_shape_: tuple[int, ...] | None
+    channel_order_: Literal["first", "last"] | None
+    n_features_in_: int
+    feature_names_in_: Array
 
     @property
-    def mean_(self):
+    def mean_(self) -> Array:
         """Mean of the rows that the model is of."""
         return self._start.mean.astype(self._X_dtype, copy=False)
 
     @property
-    def components_(self):
+    def components_(self) -> Array:
         """Principal axes of the rows that the model is of."""
         axes = self._start.components
         if axes is None:
@@ -40,13 +72,13 @@ class FittedAttributes:
         return axes[: self.n_components_].astype(self._X_dtype, copy=False)
 
     @property
-    def explained_variance_(self):
+    def explained_variance_(self) -> Array:
         """Variance along each principal axis."""
         spread = self._start.spread[: self.n_components_] * self.scale_
         return np.square(spread).astype(self._X_dtype, copy=False)
 
     @property
-    def singular_values_(self):
+    def singular_values_(self) -> Array:
         """Norm of the centred rows along each principal axis, as in PCA."""
         if self._start.n_samples is None:
             raise AttributeError(
@@ -58,7 +90,7 @@ class FittedAttributes:
         return values.astype(self._X_dtype, copy=False)
 
     @property
-    def encoder_(self):
+    def encoder_(self) -> Encoder:
         """A copy of the encoder as a torch module: data in, code out."""
         module = copy.deepcopy(self.net_.module_)
         return Encoder(
@@ -66,7 +98,7 @@ class FittedAttributes:
         ).eval()
 
     @property
-    def decoder_(self):
+    def decoder_(self) -> Decoder:
         """A copy of the decoder as a torch module: code in, data out."""
         module, start = copy.deepcopy(self.net_.module_), self._start
         numbers = _as_weights(
@@ -75,7 +107,7 @@ class FittedAttributes:
         return Decoder(module, *numbers, output_shape(self)).eval()
 
     @property
-    def codebook_(self):
+    def codebook_(self) -> Array:
         """Vectors of a vector-quantised code, by group and number."""
         module = self.net_.module_
         is_quantized(self)
@@ -83,23 +115,23 @@ class FittedAttributes:
         return (module.bottleneck.codebook * units * self.scale_).cpu().numpy()
 
     @property
-    def hidden_layer_sizes_(self):
+    def hidden_layer_sizes_(self) -> tuple[int, ...] | None:
         """Widths of the encoder's hidden layers, whatever "auto" was."""
         sizes = self.net_.module_.recipe["arguments"].get("hidden_layer_sizes")
         return None if sizes is None else tuple(sizes)
 
     @property
-    def n_parameters_(self):
+    def n_parameters_(self) -> int:
         """Number of weights that the solver trains."""
         return sum(weight.numel() for weight in self.net_.module_.parameters())
 
     @property
-    def validation_loss_(self):
+    def validation_loss_(self) -> float | None:
         """Smallest held-out loss of an epoch."""
         return min(self.validation_loss_curve_, default=None)
 
     @property
-    def history_(self):
+    def history_(self) -> DataFrame:
         """One row per epoch: number, seconds, losses, and PCA's held-out loss."""
         import pandas as pd
 

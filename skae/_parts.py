@@ -2,10 +2,13 @@
 
 import inspect
 import math
+from collections.abc import Mapping
 from numbers import Integral, Real
+from typing import Any, Self
 
-from sklearn.base import BaseEstimator
 from torch import nn
+
+from skae._sklearn import BaseEstimator
 
 
 class Part(BaseEstimator):
@@ -25,11 +28,11 @@ class Part(BaseEstimator):
         Names of parameters that are whole numbers.
     """
 
-    ranges = {}
-    choices = {}
-    whole_numbers = ()
+    ranges: Mapping[str, tuple[float, float]] = {}
+    choices: Mapping[str, tuple[str, ...]] = {}
+    whole_numbers: tuple[str, ...] = ()
 
-    def members(self):
+    def members(self) -> dict[str, type[Any]]:
         """Return the class of what is in a parameter that is a list, by name."""
         return {}
 
@@ -40,12 +43,12 @@ class LearningPart(Part, nn.Module):
     `fit` trains a copy. A subclass need not call ``super().__init__()``.
     """
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         part = super().__new__(cls)
         nn.Module.__init__(part)
         return part
 
-    def __init__(self):  # scikit-learn reads its signature: no parameters
+    def __init__(self) -> None:  # scikit-learn reads its signature: no parameters
         pass
 
 

@@ -4,6 +4,8 @@
 Both need the extra "onnx": ``pip install "skae[onnx]"``.
 """
 
+from __future__ import annotations
+
 import copy
 import json
 import logging
@@ -12,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from io import StringIO
 from numbers import Integral
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -22,6 +25,10 @@ from skae._autoencoder import AutoencoderTransformer
 from skae._data.images import full_range
 from skae._files.archive import versions
 from skae._runtime import training_modes
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+    from onnx import ModelProto
 
 __all__ = ["register", "to_onnx"]
 
@@ -34,7 +41,14 @@ PARTS = {  # names of input and output
 }
 
 
-def to_onnx(estimator, part="encoder", *, dtype=None, as_float=False, opset=OPSET):
+def to_onnx(
+    estimator: AutoencoderTransformer,
+    part: Literal["encoder", "decoder", "full"] = "encoder",
+    *,
+    dtype: DTypeLike | None = None,
+    as_float: bool = False,
+    opset: int = OPSET,
+) -> ModelProto:
     """Return a fitted estimator, or one of its halves, as an ONNX model.
 
     Any number of rows goes through it at once. It centres X in the precision of X and
@@ -115,7 +129,7 @@ def to_onnx(estimator, part="encoder", *, dtype=None, as_float=False, opset=OPSE
     return model
 
 
-def register():
+def register() -> None:
     """Teach skl2onnx to write an `AutoencoderTransformer` in a Pipeline.
 
     After that ``skl2onnx.to_onnx(pipeline, X[:1])`` writes whole pipelines, column

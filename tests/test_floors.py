@@ -9,7 +9,10 @@ import pytest
 import skae
 
 FLOORS = [
-    ["_data", "_fitting", "_files", "_runtime", "_parts", "_sklearn", "_warnings"],
+    ["_typing"],
+    ["_sklearn"],
+    ["_data", "_fitting", "_files", "_runtime", "_parts", "_warnings"],
+    ["_pyramid", "_sweep"],
     ["_data.reading", "_data.rows", "_files.archive"],
     ["_data.tables"],
     ["_data.images"],
@@ -38,7 +41,7 @@ FLOORS = [
     ["_autoencoder"],
     ["_files.model_file", "onnx", "model_selection"],
     ["displays._checks", "displays._plotting"],
-    ["displays._data"],
+    ["displays._comparison", "displays._data"],
     [
         "displays._components_sweep",
         "displays._error_distribution",
@@ -94,11 +97,11 @@ DISPLAYS = [path for path in FILES if path.parent.name == "displays"]
 
 @pytest.mark.parametrize("path", DISPLAYS, ids=name_of)
 def test_displays_know_the_estimator_by_its_public_names_only(path):
-    """Of skae they import checks, the search for a size, and each other."""
+    """Of skae they import checks, the search for a size, types, and each other."""
     if path.name == "_checks.py":
         return
     others = [name for name in imported_files(path) if "displays" not in name]
-    assert set(others) <= {"model_selection"}
+    assert set(others) <= {"model_selection", "_typing"}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
             assert getattr(node.value, "id", "") in {"self", "cls"}, node.attr

@@ -11,6 +11,8 @@ import inspect
 import math
 import os
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -66,10 +68,10 @@ SOLVERS = {
 class ModelFileVersionWarning(InconsistentVersionWarning):
     """A model file was written with other versions of the libraries."""
 
-    def __init__(self, differences):
+    def __init__(self, differences: dict[str, tuple[str, str]]) -> None:
         self.differences = differences
 
-    def __str__(self):
+    def __str__(self) -> str:
         pairs = [
             f"{name} {was} (here {now})"
             for name, (was, now) in self.differences.items()
@@ -80,7 +82,13 @@ class ModelFileVersionWarning(InconsistentVersionWarning):
         )
 
 
-def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
+def dump(
+    estimator: AutoencoderTransformer,
+    path: str | os.PathLike[str] | BinaryIO,
+    *,
+    keep_optimizer: bool = False,
+    keep_components: bool = False,
+) -> None:
     """Write a fitted estimator to a model file.
 
     The file has what `transform` and all other methods need, and nothing of the
@@ -147,7 +155,10 @@ def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
     write(path, pack(facts, arrays))
 
 
-def load(path, trusted=None):
+def load(
+    path: str | os.PathLike[str] | BinaryIO,
+    trusted: Sequence[type[Any] | Callable[..., Any]] | None = None,
+) -> AutoencoderTransformer:
     """Read an estimator from a model file.
 
     Nothing in the file is executed. Damaged, cut or foreign files are refused.
