@@ -8,8 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
+from skae._data.containers import check_mask
 from skae._data.images import read_form
-from skae._data.reading import check_mask, read_codes, read_numbers, read_target
+from skae._data.reading import read_codes, read_numbers, read_target
 from skae._data.rows import Rows
 from skae._sklearn import check_sample_weight
 
