@@ -653,7 +653,7 @@ class AutoencoderTransformer(
         """
         return encode(self, X)
 
-    def inverse_transform(self, X, *, as_float=False):
+    def inverse_transform(self, X, *, as_float=False, clip=False):
         """Decode codes.
 
         Parameters
@@ -667,6 +667,10 @@ class AutoencoderTransformer(
             saw: not rounded or clipped, white being 1 where `fit` saw a dtype of
             pixels.
 
+        clip : bool, default=False
+            Whether values beyond those of the training data are set to their smallest
+            or largest one, over all features; so images of floats stay in their range.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
@@ -676,10 +680,10 @@ class AutoencoderTransformer(
         check_is_fitted(self)
         rows = read_code_rows(self, X)
         return reconstruct(
-            self, lambda module, code: module.decode(code), rows, as_float
+            self, lambda module, code: module.decode(code), rows, as_float, clip
         )
 
-    def reconstruct(self, X, *, as_float=False):
+    def reconstruct(self, X, *, as_float=False, clip=False):
         """Encode and decode X.
 
         Parameters
@@ -690,14 +694,17 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
             What ``inverse_transform(transform(X))`` returns.
         """
-        return reconstruct(self, output, read_rows(self, X), as_float)
+        return reconstruct(self, output, read_rows(self, X), as_float, clip)
 
-    def sample(self, n_samples=1, random_state=None, *, as_float=False):
+    def sample(self, n_samples=1, random_state=None, *, as_float=False, clip=False):
         """Generate new rows.
 
         Codes are drawn from `density_` if there is one, else from a standard normal
@@ -713,6 +720,9 @@ class AutoencoderTransformer(
             Where chance comes from.
 
         as_float : bool, default=False
+            As for `inverse_transform`.
+
+        clip : bool, default=False
             As for `inverse_transform`.
 
         Returns
@@ -735,9 +745,9 @@ class AutoencoderTransformer(
             check_density(self.density_, self.density)
             code = draw_codes(self.density_, n_samples, random_state)
         code = code.astype(self._dtype, copy=False)
-        return self.inverse_transform(code, as_float=as_float)
+        return self.inverse_transform(code, as_float=as_float, clip=clip)
 
-    def interpolate(self, X_a, X_b, n_steps=10, *, as_float=False):
+    def interpolate(self, X_a, X_b, n_steps=10, *, as_float=False, clip=False):
         """Go from rows to other rows along straight lines between their codes.
 
         Parameters
@@ -755,6 +765,9 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
@@ -769,7 +782,7 @@ class AutoencoderTransformer(
             )
         share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
         code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
-        X_new = self.inverse_transform(code, as_float=as_float)
+        X_new = self.inverse_transform(code, as_float=as_float, clip=clip)
         return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
 
     @available_if(_is_quantized)
@@ -996,7 +1009,6 @@ class AutoencoderTransformer(
     def _publish(self, fitting):
         """Take over what a fit has found; raise if Ctrl-C ended it."""
         vars(self).update(fitting.fitted_attributes())
-        self._seen = (len(fitting.rows), *fitting.rows.limits())
         if fitting.interrupted:
             raise KeyboardInterrupt
         return self

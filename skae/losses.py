@@ -48,12 +48,17 @@ class Loss(LearningPart):
 
     most_learning_rate : float
         The largest one that ``learning_rate="auto"`` takes.
+
+    of_counts : bool
+        If True, images are taken as counts, whatever their dtype, and are never divided
+        by the value of white.
     """
 
     standardized = True
     degree = 0
     target_range = (-math.inf, math.inf)
     most_learning_rate = math.inf
+    of_counts = False
 
     def build(self, mean):
         """Get ready for a training; `mean` is the ndarray of the features' means."""
@@ -223,6 +228,7 @@ class CountLoss(Loss):
     standardized = False
     target_range = (0.0, math.inf)
     most_learning_rate = 3e-3
+    of_counts = True
     SMALLEST = 1e-3  # share of the mean below which the link is cut off
 
     def __init__(self):

@@ -358,6 +358,7 @@ class Fitting:
             **described(self.net, self.start, self.data.form, self.n_kept),
             "_streams": self.streams if self._may_go_on() else None,
             "_target_form": self.data.target_form,
+            "_seen": self.data.seen,
             "_structure": {name: self._as_it_was(name) for name in SHAPING},
             "_dtype": self.rows.output.result_dtype(),
             "explained_variance_ratio_": self.explained_variance_ratio,
