@@ -106,9 +106,9 @@ def _check_type(X, name):
         advice = "It has no order: pass a list or an array"
     elif _can_be_array(X):
         return
-    what = (
-        kind if X is None else f"the class {kind}" if type(X) is type else f"a {kind}"
-    )
+    if X is None:
+        raise TypeError(f"Expected 2D array: {name} is None. {WANTED}.")
+    what = f"the class {kind}" if isinstance(X, type) else f"a {kind}"
     raise TypeError(f"{name} is {what}. {advice}.")
 
 
