@@ -710,7 +710,9 @@ class AutoencoderTransformer(
         """
         return encode(self, X)
 
-    def inverse_transform(self, X: ArrayLike, *, as_float: bool = False) -> Array:
+    def inverse_transform(
+        self, X: ArrayLike, *, as_float: bool = False, clip: bool = False
+    ) -> Array:
         """Decode codes.
 
         Parameters
@@ -724,6 +726,10 @@ class AutoencoderTransformer(
             saw: not rounded or clipped, white being 1 where `fit` saw a dtype of
             pixels.
 
+        clip : bool, default=False
+            Whether values beyond those of the training data are set to their smallest
+            or largest one, over all features; so images of floats stay in their range.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
@@ -733,10 +739,12 @@ class AutoencoderTransformer(
         check_is_fitted(self)
         rows = read_code_rows(self, X)
         return reconstruct(
-            self, lambda module, code: module.decode(code), rows, as_float
+            self, lambda module, code: module.decode(code), rows, as_float, clip
         )
 
-    def reconstruct(self, X: MatrixLike, *, as_float: bool = False) -> Array:
+    def reconstruct(
+        self, X: MatrixLike, *, as_float: bool = False, clip: bool = False
+    ) -> Array:
         """Encode and decode X.
 
         Parameters
@@ -747,12 +755,15 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
             What ``inverse_transform(transform(X))`` returns.
         """
-        return reconstruct(self, output, read_rows(self, X), as_float)
+        return reconstruct(self, output, read_rows(self, X), as_float, clip)
 
     def sample(
         self,
@@ -760,6 +771,7 @@ class AutoencoderTransformer(
         random_state: RandomState = None,
         *,
         as_float: bool = False,
+        clip: bool = False,
     ) -> Array:
         """Generate new rows.
 
@@ -776,6 +788,9 @@ class AutoencoderTransformer(
             Where chance comes from.
 
         as_float : bool, default=False
+            As for `inverse_transform`.
+
+        clip : bool, default=False
             As for `inverse_transform`.
 
         Returns
@@ -798,7 +813,7 @@ class AutoencoderTransformer(
             check_density(self.density_, self.density)
             code = draw_codes(self.density_, n_samples, random_state)
         code = code.astype(self._dtype, copy=False)
-        return self.inverse_transform(code, as_float=as_float)
+        return self.inverse_transform(code, as_float=as_float, clip=clip)
 
     def interpolate(
         self,
@@ -807,6 +822,7 @@ class AutoencoderTransformer(
         n_steps: int = 10,
         *,
         as_float: bool = False,
+        clip: bool = False,
     ) -> Array:
         """Go from rows to other rows along straight lines between their codes.
 
@@ -825,6 +841,9 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
@@ -839,7 +858,7 @@ class AutoencoderTransformer(
             )
         share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
         code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
-        X_new = self.inverse_transform(code, as_float=as_float)
+        X_new = self.inverse_transform(code, as_float=as_float, clip=clip)
         return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
 
     @available_if(is_quantized)
@@ -1018,7 +1037,6 @@ class AutoencoderTransformer(
     def _publish(self, fitting):
         """Take over what a fit has found; raise if Ctrl-C ended it."""
         vars(self).update(fitting.fitted_attributes())
-        self._seen = (len(fitting.rows), *fitting.rows.limits())
         if fitting.interrupted:
             raise KeyboardInterrupt
         return self

@@ -53,7 +53,9 @@ SCALARS = {
     "pca_loss_": lambda value: value is None or type(value) is float,
     "best_epoch_": lambda value: type(value) is int and value >= 0,
     "_dtype": lambda value: value in ("float32", "float64"),
-    "_seen": lambda value: [type(one) for one in value] == [int, float, float],
+    "_seen": lambda value: (
+        [type(one) for one in value] in ([int] + 2 * [float], [int] + 4 * [float])
+    ),
 }
 LEFT_OUT = ("callbacks", "checkpoint")  # code, and a folder of this machine
 MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
@@ -257,7 +259,7 @@ def _card(estimator):
         "n_components": int(estimator.n_components_),
         "n_features": int(estimator.n_features_in_),
         "n_samples": estimator._seen[0],
-        "range_of_data": list(estimator._seen[1:]),
+        "range_of_data": list(estimator._seen[1:3]),
         "scale_of_data": float(estimator.scale_),
         "proven_better_than_pca": estimator.proven_,
         "held_out_loss_of_pca": estimator.pca_loss_,

@@ -142,8 +142,9 @@ def restore(facts, tensors, structure, solver):
     start = _restored_start(facts, {name: x.numpy() for name, x in tensors.items()})
     net = _restored_net(facts, tensors, structure, start)
     net.optimizer_state_ = _restored_optimizer(facts.get("optimizer"), tensors, solver)
-    form = _restored_form(facts["form"], len(start.mean))
-    target_form = _restored_form(facts["target_form"], len(start.output.mean))
+    of_counts, n_outputs = net.module_.loss.of_counts, len(start.output.mean)
+    form = _restored_form(facts["form"], len(start.mean), of_counts)
+    target_form = _restored_form(facts["target_form"], n_outputs, of_counts)
     return {
         **described(net, start, form, net.module_.n_kept),
         "_target_form": target_form,
@@ -160,7 +161,9 @@ def _is_count(value):
 def _encoded_form(form):
     if not form.is_image:
         return None
-    return {**asdict(form), "dtype": form.dtype.str}
+    facts = {**asdict(form), "dtype": form.dtype.str}
+    del facts["of_counts"]  # the loss says it
+    return facts
 
 
 def _describe_optimizer(net, arrays):
@@ -183,7 +186,7 @@ def _describe_streams(streams, arrays):
     return state["facts"]
 
 
-def _restored_form(encoded, n_pixels):
+def _restored_form(encoded, n_pixels, of_counts):
     if encoded is None:
         return TableForm((n_pixels,))
     row_shape, image_shape = tuple(encoded["row_shape"]), tuple(encoded["image_shape"])
@@ -194,7 +197,7 @@ def _restored_form(encoded, n_pixels):
     dtype = np.dtype(encoded["dtype"])
     if dtype.kind not in "biuf":
         raise StateError(f"images have the dtype {dtype}.")
-    return ImageForm(row_shape, image_shape, encoded["channel_order"], dtype)
+    return ImageForm(row_shape, image_shape, encoded["channel_order"], dtype, of_counts)
 
 
 def _restored_start(facts, arrays):

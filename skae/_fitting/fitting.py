@@ -437,6 +437,7 @@ class Fitting:
             **described(self.net, self.start, self.data.form, self.n_kept),
             "_streams": self.streams if self._may_go_on() else None,
             "_target_form": self.data.target_form,
+            "_seen": self.data.seen,
             "_structure": {name: self._as_it_was(name) for name in SHAPING},
             "_stream": self.stream,
             "_dtype": self.rows.output.result_dtype(),
