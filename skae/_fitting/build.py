@@ -63,11 +63,15 @@ def _shape_arguments(estimator, data, name, n_components):
         sizes = auto_sizes(name, data, n_components)
     arguments = {"hidden_layer_sizes": tuple(sizes)}
     if name == "conv":
-        target_form = data.target_form if data.target_form.is_image else data.form
-        images = _image_arguments(data.form)
-        if _image_arguments(target_form) != images:
-            images |= _image_arguments(target_form, "out_")
-        arguments |= images
+        arguments |= conv_arguments(data.form, data.target_form)
+    return arguments
+
+
+def conv_arguments(form, target_form):
+    """Return what the convolutional network is told of images, and of its output."""
+    arguments = _image_arguments(form)
+    if target_form.is_image and _image_arguments(target_form) != arguments:
+        arguments |= _image_arguments(target_form, "out_")
     return arguments
 
 
