@@ -34,6 +34,7 @@ from skae._fitting.build import SOLVERS, solver_class_and_options
 from skae._fitting.callbacks import SklearnCallbacks
 from skae._fitting.fitting import Fitting
 from skae._fitting.start import fit_mean
+from skae._fitting.user_callbacks import check_callbacks, copied
 from skae._runtime import (
     RandomStreams,
     choose_threads,
@@ -249,8 +250,9 @@ class AutoencoderTransformer(
         replaces where it is not proven, or where they are too few to judge by).
 
     callbacks : list of skorch callbacks, default=None
-        Copied for each fit. Those that score need ``use_caching=False``. scikit-learn's
-        callbacks are set by `set_callbacks`.
+        Copied for each fit (see `callbacks_`), but for what they write to. A
+        learning-rate schedule among them takes the place of `schedule`.
+        scikit-learn's callbacks are set by `set_callbacks`.
 
     verbose : int or bool, default=0
         Above 0, one live line shows progress, in a terminal or a notebook. Nothing is
@@ -263,7 +265,13 @@ class AutoencoderTransformer(
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; the network is its ``module_``.
+        The trained net; the network is its ``module_``. Its `predict`, `forward` and
+        `score` take rows in the units of the net, flat and standardised:
+        ``(X - mean_) / scale_``. It is trained further by the estimator only.
+
+    callbacks_ : list of (str, skorch callback)
+        Names and copies of `callbacks`, as the last fit has left them. Empty if nothing
+        was trained, and after pickling or `load`.
 
     codebook_ : ndarray of shape (n_groups, n_codes, n_components / n_groups)
         With ``bottleneck="vector_quantized"``, the vectors that codes consist of.
@@ -940,6 +948,11 @@ class AutoencoderTransformer(
         return min(self.validation_loss_curve_, default=None)
 
     @property
+    def callbacks_(self):
+        """Names and copies of `callbacks`, as the last fit has left them."""
+        return list(self.net_.callbacks_)
+
+    @property
     def history_(self):
         """One row per epoch: number, seconds, losses, and PCA's held-out loss."""
         import pandas as pd
@@ -986,7 +999,7 @@ class AutoencoderTransformer(
             "corruption", Corruption, CORRUPTIONS, CallableCorruption
         )
         check.check_is_no_class("density", self.density)
-        check.check_callbacks(self.callbacks)
+        check_callbacks(self.callbacks)
         check.check_checkpoint(self.checkpoint)
         check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
         check.check_hidden_layer_sizes(self.hidden_layer_sizes)
@@ -1220,6 +1233,17 @@ class AutoencoderTransformer(
             vars(self).update(learnt)
 
     # What scikit-learn asks
+
+    def __sklearn_clone__(self):
+        """Clone as scikit-learn does, but callbacks as each fit copies them.
+
+        They may hold a connection, or have attributes that are no parameters.
+        """
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self), callbacks=None)
+        clone = super(AutoencoderTransformer, bare).__sklearn_clone__()
+        clone.callbacks = copied(self.callbacks)
+        return clone
 
     @property
     def _n_features_out(self):

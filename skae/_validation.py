@@ -26,7 +26,6 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.validation import _check_sample_weight, validate_data
-from skorch.callbacks import Callback
 from torch import nn
 
 from skae._data.images import check_image_shape, read_image_form
@@ -55,7 +54,6 @@ __all__ = [
     "check_at_most_two",
     "check_bottleneck",
     "check_built_network",
-    "check_callbacks",
     "check_checkpoint",
     "check_code",
     "check_compile",
@@ -103,7 +101,6 @@ __all__ = [
     "explained_compile",
     "explained_memory",
     "fit_context",
-    "unnamed",
 ]
 
 MOST_MAGNITUDE = 1e151
@@ -601,22 +598,6 @@ def check_weight(sample_weight, X):
     if not sample_weight.any():
         raise ValueError("Every sample weight is zero: no row counts.")
     return sample_weight
-
-
-def check_callbacks(callbacks):
-    """Raise unless every callback is one of skorch's, built and not a class."""
-    for callback in callbacks or ():
-        if not isinstance(unnamed(callback), Callback):
-            raise TypeError(
-                f"callbacks has {callback!r}; each must be an instance of a subclass "
-                "of skorch.callbacks.Callback, or a pair of a name and one. For "
-                "scikit-learn's callbacks use set_callbacks."
-            )
-
-
-def unnamed(callback):
-    """Return the callback of a pair of a name and a callback, or what is given."""
-    return callback[1] if isinstance(callback, tuple) else callback
 
 
 def check_device(device):

@@ -7,6 +7,7 @@ import warnings
 from functools import cache
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
@@ -121,6 +122,44 @@ class BestEpoch(Callback):
         self.best_state_ = tensors
 
 
+class LoadedStart(Callback):
+    """Let training begin from what the user's callbacks have loaded, if they have.
+
+    Has to be behind them. The epochs that they loaded do not count among those that are
+    to be trained.
+
+    Parameters
+    ----------
+    best : BestEpoch
+
+    judge : callable or None
+        Returns the loss before the first epoch; None if it is not known.
+
+    Attributes
+    ----------
+    is_loaded_ : bool
+        Whether the weights are other ones than those that the fit has built.
+    """
+
+    is_loaded_ = False
+
+    def __init__(self, best, judge):
+        self.best = best
+        self.judge = judge
+
+    def on_train_begin(self, net, **kwargs):
+        n_epochs, weights = len(net.history), net.module_.state_dict()
+        self.is_loaded_ = not all(
+            torch.equal(weights[name], x) for name, x in self.best.best_state_.items()
+        )
+        net.n_epochs_before_ = net.n_epochs_finished_ = n_epochs
+        if self.is_loaded_ and self.judge is not None:
+            self.best.start_loss = self.judge()
+        self.best.on_train_begin(net)
+        if self.is_loaded_:
+            self.best.best_epoch_ = n_epochs
+
+
 class TimeLimit(Callback):
     """Stop training in time: after the epoch past which another one would be late.
 
@@ -172,7 +211,7 @@ class SklearnCallbacks(Callback):
         self.arguments = {
             "estimator": estimator,
             "X": data.X,
-            "y": data.X,  # what an autoencoder is to predict
+            "y": data.output.X,  # what an autoencoder is to predict
             "metadata": None if weight is None else {"sample_weight": weight},
         }
 

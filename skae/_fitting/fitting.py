@@ -15,7 +15,7 @@ import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import ParamMapper
+from skorch.callbacks import LRScheduler, ParamMapper
 from torch.optim import AdamW
 
 from skae import _validation as check
@@ -27,13 +27,19 @@ from skae._fitting.build import (
     image_arguments,
     solver_class_and_options,
 )
-from skae._fitting.callbacks import BestEpoch, ProgressLine, TimeLimit
+from skae._fitting.callbacks import BestEpoch, LoadedStart, ProgressLine, TimeLimit
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart, link_at_mean
-from skae._fitting.net import sample_losses
+from skae._fitting.net import OURS, sample_losses
 from skae._fitting.plan import AUTO, LEAST_ALPHA, Plan, auto_batch_size, auto_max_epochs
 from skae._fitting.start import fit_linear_start
 from skae._fitting.step import MLPStep
+from skae._fitting.user_callbacks import (
+    check_monitors,
+    copied,
+    has_kind,
+    warn_if_untrained,
+)
 from skae._fitting.verdict import gain_is_proven
 from skae._parts import Part
 from skae._runtime import (
@@ -125,6 +131,9 @@ class Fitting:
 
     interrupted : bool
         Whether Ctrl-C cut the training short.
+
+    is_loaded : bool
+        Whether a callback of the user's has loaded or set the weights at the start.
     """
 
     n_components = None
@@ -136,6 +145,7 @@ class Fitting:
     pca_loss = None
     best_epoch = 0
     interrupted = False
+    is_loaded = False
     is_partial = False
     checkpoint = None
 
@@ -176,12 +186,17 @@ class Fitting:
             with self._begun(train, 0, None):
                 self.proven = False
                 self._finish()
+            warn_if_untrained(estimator.callbacks, f"{len(train)} rows are too few")
             return self
+        if valid is None:
+            why = f"early_stopping={estimator.early_stopping!r}, {len(train)} rows"
+            check_monitors(estimator.callbacks, why)
         with self._begun(train, estimator.max_epochs, previous):
             is_plain = self.corruption is None
             if has_rival and is_plain and previous is None and self.start.is_exact():
                 logger.info("PCA loses nothing of the rows: the model is PCA of them")
                 self._return_to_pca()
+                warn_if_untrained(estimator.callbacks, "PCA loses nothing of the rows")
             else:
                 self._train(train, valid, self._schedule(len(train)))
                 if has_rival and valid is not None:
@@ -227,6 +242,7 @@ class Fitting:
     def partial_fit(self, previous=None):
         """Train one epoch on all rows, at a constant learning rate."""
         self.is_partial = True
+        check_monitors(self.estimator.callbacks, "partial_fit never does")
         with self._begun(self.data, 1, previous):
             self._train(self.data, None, schedule=None)
         return self
@@ -472,8 +488,12 @@ class Fitting:
         return partial(solver, **options)
 
     def _schedule(self, n_train):
-        """Return a function that makes the learning-rate scheduler, or None."""
-        if self.estimator.schedule == "constant":
+        """Return a function that makes the learning-rate scheduler, or None.
+
+        A schedule among the user's callbacks takes its place.
+        """
+        has_own = has_kind(self.estimator.callbacks, LRScheduler)
+        if self.estimator.schedule == "constant" or has_own:
             return None
         n_steps = -(-n_train // self.plan.batch_size) * self.plan.max_epochs + 1
         return partial(
@@ -495,17 +515,23 @@ class Fitting:
         if valid is not None:
             valid, monitor = self._standardized(valid), "valid_loss"
             if not self._has_costs():  # PCA has never heard of those
-                start_loss = _mean(net.sample_losses(valid), valid.weights())
+                start_loss = self._held_out_loss(valid)
         with self.streams.lent():
             check.check_penalty(self.penalty, net.module_, net.first_rows(train))
         patience = self.plan.n_epochs_no_change
         settling = self.bottleneck.settling * self.plan.max_epochs
         best = BestEpoch(monitor, start_loss, patience, estimator.tol, settling)
         line = ProgressLine(self.plan.max_epochs)
-        callbacks = [("best_epoch", best), *self._callbacks(line)]
+        callbacks = [(f"{OURS}best_epoch", best), *self._callbacks(line)]
+        judge = None
+        if np.isfinite(start_loss):
+            judge = partial(self._held_out_loss, valid)
+        loaded = LoadedStart(best, judge)
+        if estimator.callbacks:
+            callbacks.append((f"{OURS}loaded", loaded))
         if self.checkpoint is not None:
             self.checkpoint.best = best
-            callbacks.append(("checkpoint", self.checkpoint))
+            callbacks.append((f"{OURS}checkpoint", self.checkpoint))
         with (
             closing(line),
             check.explained_memory(self.plan.batch_size),
@@ -526,6 +552,7 @@ class Fitting:
                 step=self._step_by_hand(),
                 compiles=estimator.compile,
                 penalty=self.penalty,
+                verbose=int(estimator.verbose),
             )
         if valid is None:  # the loss of an epoch is measured before its last step
             losses = net.sample_losses(train.thinned(ROWS_TO_WARN_BY))
@@ -537,6 +564,11 @@ class Fitting:
             net.module_.half_whiten(self.start, code_spread)
         self.best_epoch = best.best_epoch_
         self.interrupted = net.interrupted_
+        self.is_loaded = loaded.is_loaded_
+
+    def _held_out_loss(self, valid):
+        """Return the mean loss of standardised rows at present."""
+        return _mean(self.net.sample_losses(valid), valid.weights())
 
     def _has_costs(self):
         """Tell whether training minimises more than the loss of the code alone."""
@@ -553,7 +585,6 @@ class Fitting:
         if isinstance(module, PCAStart):
             paths = module.encoder_path, module.decoder_path
         network = module.network
-        callbacks = map(check.unnamed, self.estimator.callbacks or [])
         suits = (
             self._network_name() == "mlp"
             and len(network.encoder) > 1
@@ -563,7 +594,8 @@ class Fitting:
             and self.plan.device.type == "cpu"
             and self.net.precision_ != "mixed"
             and isinstance(self.estimator.solver, str)
-            and not any(isinstance(callback, ParamMapper) for callback in callbacks)
+            and not has_kind(self.estimator.callbacks, ParamMapper)
+            and all(weight.requires_grad for weight in module.parameters())
         )
         if not suits:
             return None
@@ -573,12 +605,12 @@ class Fitting:
         """Return skorch callbacks: ours, the caller's, then copies of the user's."""
         callbacks = []
         if self.estimator.max_time is not None:
-            callbacks.append(("time_limit", TimeLimit(self.estimator.max_time)))
+            callbacks.append((f"{OURS}time_limit", TimeLimit(self.estimator.max_time)))
         if self.report is not None:
-            callbacks.append(("report", self.report))
+            callbacks.append((f"{OURS}report", self.report))
         if self.estimator.verbose:
-            callbacks.append(("progress_line", line))
-        return callbacks + copy.deepcopy(list(self.estimator.callbacks or []))
+            callbacks.append((f"{OURS}progress_line", line))
+        return callbacks + copied(list(self.estimator.callbacks or []))
 
     def _judge(self, train, valid, is_continued):
         """Return to PCA of all rows unless the held-out ones prove a gain over it."""
@@ -601,7 +633,8 @@ class Fitting:
         )
         loss, self.pca_loss = _mean(losses[0], weights), _mean(pca_losses[0], weights)
         losses, pca_losses = np.mean(losses, axis=0), np.mean(pca_losses, axis=0)
-        is_pca = self.best_epoch == 0 and not is_continued  # rounding proves nothing
+        is_start = self.best_epoch == 0 and not self.is_loaded
+        is_pca = is_start and not is_continued  # rounding proves nothing
         is_better = is_nowhere_worse and gain_is_proven(pca_losses, losses, weights)
         self.proven = is_better and not is_pca
         verdict = (
@@ -654,9 +687,9 @@ class Fitting:
 
     def _return_to_pca(self):
         """Make the model PCA of all rows; keep the history of what was tried."""
-        history = self.net.history
+        history, callbacks = self.net.history, self.net.callbacks_
         self._build(self._network(), self.data)
-        self.net.history = history
+        self.net.history, self.net.callbacks_ = history, callbacks
         self.proven, self.best_epoch = False, 0
 
     def _warn_if_poor(self, rows):
@@ -692,7 +725,8 @@ class Fitting:
 
     def _warn_if_nothing_learnt(self, valid):
         """Warn if held-out rows sent the net back to where it started."""
-        if valid is not None and self.best_epoch == 0 and not self.interrupted:
+        is_start = self.best_epoch == 0 and not self.is_loaded
+        if valid is not None and is_start and not self.interrupted:
             warnings.warn(
                 "No epoch made the loss of the held-out rows smaller: the model is the "
                 f"start, with PCA's codes. Lower learning_rate (now {self.net.lr:g}), "
