@@ -186,17 +186,25 @@ class Fitting:
             with self._begun(train, 0, None):
                 self.proven = False
                 self._finish()
-            warn_if_untrained(estimator.callbacks, f"{len(train)} rows are too few")
+            warn_if_untrained(
+                estimator.callbacks,
+                f"{len(train)} rows are too few",
+                "Set early_stopping=False to train all the same.",
+            )
             return self
         if valid is None:
-            why = f"early_stopping={estimator.early_stopping!r}, {len(train)} rows"
-            check_monitors(estimator.callbacks, why)
+            how = f"early_stopping={estimator.early_stopping!r}, {len(train)} rows"
+            check_monitors(estimator.callbacks, f"no rows are held out ({how})")
         with self._begun(train, estimator.max_epochs, previous):
             is_plain = self.corruption is None
             if has_rival and is_plain and previous is None and self.start.is_exact():
                 logger.info("PCA loses nothing of the rows: the model is PCA of them")
                 self._return_to_pca()
-                warn_if_untrained(estimator.callbacks, "PCA loses nothing of the rows")
+                warn_if_untrained(
+                    estimator.callbacks,
+                    "PCA loses nothing of the rows",
+                    "A smaller n_components leaves something to learn.",
+                )
             else:
                 self._train(train, valid, self._schedule(len(train)))
                 if has_rival and valid is not None:
@@ -242,7 +250,7 @@ class Fitting:
     def partial_fit(self, previous=None):
         """Train one epoch on all rows, at a constant learning rate."""
         self.is_partial = True
-        check_monitors(self.estimator.callbacks, "partial_fit never does")
+        check_monitors(self.estimator.callbacks, "partial_fit holds out no rows")
         with self._begun(self.data, 1, previous):
             self._train(self.data, None, schedule=None)
         return self

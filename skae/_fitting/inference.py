@@ -48,7 +48,7 @@ class InferenceNet(NeuralNet):
         def output(x):
             return self.module_.decode(self.module_.encode(x))
 
-        x = torch.as_tensor(x).to(self.device)
+        x = torch.as_tensor(x).to(self.device, getattr(torch, self.dtype()))
         with self._autocast():
             return in_halves(output, x).to(x.dtype)
 
@@ -130,6 +130,11 @@ class InferenceNet(NeuralNet):
 
     def score(self, X, y=None):
         """Return R^2 over all cells of what is to be rebuilt: y, or X itself."""
+        if y is None and not self.criterion_.standardized:
+            raise ValueError(
+                "score of net_ needs y: what is to be rebuilt, in its own units, as "
+                "the loss has a link. score of the estimator takes X as it is."
+            )
         if y is None:
             y = RowsAsDataset(self.get_dataset(X)).y
         return float(r2_score(y, self.predict(X), multioutput="variance_weighted"))

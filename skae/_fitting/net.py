@@ -1,6 +1,7 @@
 """Training through skorch: a batch becomes a step."""
 
 import copy
+import itertools
 import warnings
 from contextlib import contextmanager, nullcontext
 
@@ -310,20 +311,37 @@ class AutoencoderNet(InferenceNet):
 
         The learning rate and the like are those that the estimator has now.
         """
+        self.device = str(self.device)  # as safetensors wants it
         if checkpoint is not None:
             kwargs["checkpoint"] = checkpoint = copy.copy(checkpoint)
             if self.optimizer_ is None:
                 checkpoint.f_optimizer = None
+        with self._named_after_an_epoch(checkpoint):
+            try:
+                with self._settings_kept():
+                    super().load_params(*args, **kwargs)
+            except (RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"What was saved does not fit this net: {error}\nWeights need the "
+                    "same network; an optimizer's memory also needs the same solver, "
+                    "and the same callbacks of the kind of Freezer. f_optimizer=None "
+                    "in the Checkpoint loads the weights alone."
+                ) from error
+
+    def save_params(self, *args, **kwargs):
+        """Save as skorch does, each weight as a tensor of its own.
+
+        In a step by hand they are views of one tensor, and those of convolutions lie in
+        another order, neither of which safetensors takes.
+        """
+        module, own = self.module_, copy.deepcopy(self.module_)
+        for x in itertools.chain(own.parameters(), own.buffers()):
+            x.data = x.data.contiguous()
         try:
-            with self._settings_kept(), self._named_after_an_epoch(checkpoint):
-                super().load_params(*args, **kwargs)
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(
-                f"What was saved does not fit this net: {error}\nWeights need the same "
-                "network; an optimizer's state also needs the same solver, and the "
-                "same callbacks of the kind of Freezer. f_optimizer=None in the "
-                "Checkpoint loads the weights alone."
-            ) from error
+            vars(self)["module_"] = own
+            super().save_params(*args, **kwargs)
+        finally:
+            vars(self)["module_"] = module
 
     @contextmanager
     def _settings_kept(self):
@@ -336,7 +354,21 @@ class AutoencoderNet(InferenceNet):
         for group, before in zip(self.optimizer_.param_groups, kept, strict=True):
             group.clear()
             group.update(before)
+        self._check_memory()
         _lay_out_alike(self.optimizer_)
+
+    def _check_memory(self):
+        """Raise if the optimizer has been given the memory of one of another kind."""
+        weight = torch.nn.Parameter(torch.zeros(1))
+        weight.grad = torch.zeros(1)
+        like = self.optimizer([weight], lr=self.lr)
+        try:
+            like.step()
+        except TypeError:  # it wants a closure
+            return
+        names = set(like.state[weight])
+        if any(set(entry) != names for entry in self.optimizer_.state.values()):
+            raise ValueError(f"the memory of {type(like).__name__} is {sorted(names)}.")
 
     @contextmanager
     def _named_after_an_epoch(self, checkpoint):
@@ -347,8 +379,13 @@ class AutoencoderNet(InferenceNet):
             return
         event = checkpoint.event_name
         if not any(event in epoch for epoch in before):
-            epoch = {"epoch": len(before), "batches": [{}], event: True}
-            self.history = History([epoch])
+            names = [str(x) for key, x in vars(checkpoint).items() if key[:2] == "f_"]
+            if any("{" in name for name in names):
+                raise ValueError(
+                    "Checkpoint names its files after an epoch, and f_history=None "
+                    "leaves nobody to know which. Set f_history."
+                )
+            self.history = History([{"batches": [{}], event: True}])
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ import types
 import warnings
 from functools import partial
 
+import numpy as np
 import torch
 from skorch.callbacks import (
     BatchScoring,
@@ -27,6 +28,7 @@ from skorch.callbacks import (
     TrainEndCheckpoint,
     WandbLogger,
 )
+from skorch.utils import to_numpy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from skae._data.rows import Rows, RowsAsDataset
@@ -91,8 +93,7 @@ def check_monitors(callbacks, reason):
         if monitor in on_valid - on_train:
             raise ValueError(
                 f"callbacks has {type(callback).__name__}, which waits for "
-                f"{monitor!r}, but no rows are held out: {reason}. "
-                + _remedy(callback, monitor)
+                f"{monitor!r}, but {reason}. " + _remedy(callback, monitor)
             )
 
 
@@ -124,7 +125,7 @@ def _remedy(callback, monitor):
     return f"Use fit with early_stopping=True, or set monitor={other!r}."
 
 
-def warn_if_untrained(callbacks, reason):
+def warn_if_untrained(callbacks, reason, remedy):
     """Warn that what was to be saved or loaded is not, as nothing is trained."""
     kinds = [
         type(unnamed(one)).__name__
@@ -134,8 +135,7 @@ def warn_if_untrained(callbacks, reason):
     if kinds:
         warnings.warn(
             f"{reason}: nothing is trained, so {' and '.join(kinds)} of callbacks "
-            "neither saved nor loaded anything. Set early_stopping=False to train all "
-            "the same.",
+            f"neither saved nor loaded anything. {remedy}",
             UserWarning,
             stacklevel=5,
         )
@@ -211,6 +211,8 @@ def prepare(callbacks, earlier):
         if isinstance(callback, PrintLog) and callback.sink is print:
             # Who asks for it wants it, whatever `verbose` is.
             callback.sink = partial(print, flush=True)
+        if isinstance(callback, SCORINGS[:2]) and callback.target_extractor is to_numpy:
+            callback.target_extractor = _target
         if isinstance(callback, LoadInitState):
             if getattr(earlier.get(name), "did_load_", False):
                 callback.did_load_ = True
@@ -218,6 +220,15 @@ def prepare(callbacks, earlier):
             is_end = isinstance(saved, TrainEndCheckpoint)
             if is_end and not hasattr(saved, "checkpoint_"):
                 saved.initialize()
+
+
+def _target(y):
+    """Return a target as doubles of which single precision holds all digits.
+
+    The mean of a constant column is then that constant, to the last bit. Else R^2 would
+    divide by what rounding leaves of its variance.
+    """
+    return to_numpy(y).astype(np.float32).astype(np.float64)
 
 
 def as_skorch_tells(told):
