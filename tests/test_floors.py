@@ -12,6 +12,7 @@ FLOORS = [
     ["_data", "_fitting", "_files", "_runtime", "_parts"],
     ["_files.archive", "_data.images", "_data.rows"],
     ["networks", "losses", "bottlenecks", "penalties", "corruption", "_validation"],
+    ["_fitting.inference", "_fitting.user_callbacks"],
     [
         "_fitting.advice",
         "_fitting.callbacks",

@@ -48,7 +48,8 @@ class InferenceNet(NeuralNet):
         def output(x):
             return self.module_.decode(self.module_.encode(x))
 
-        x = torch.as_tensor(x).to(self.device, getattr(torch, self.dtype()))
+        dtype = getattr(torch, self.dtype())
+        x = torch.as_tensor(x, dtype=dtype, device=self.device)
         with self._autocast():
             return in_halves(output, x).to(x.dtype)
 

@@ -320,7 +320,7 @@ class AutoencoderNet(InferenceNet):
             try:
                 with self._settings_kept():
                     super().load_params(*args, **kwargs)
-            except (RuntimeError, ValueError) as error:
+            except (KeyError, RuntimeError, ValueError) as error:
                 raise ValueError(
                     f"What was saved does not fit this net: {error}\nWeights need the "
                     "same network; an optimizer's memory also needs the same solver, "
