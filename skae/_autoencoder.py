@@ -1105,6 +1105,8 @@ class AutoencoderTransformer(
         self._seen = (len(fitting.data), *fitting.data.limits())
         if fitting.interrupted:
             raise KeyboardInterrupt
+        if fitting.late_error is not None:
+            raise fitting.late_error
         return self
 
     # Use

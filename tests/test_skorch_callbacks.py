@@ -154,6 +154,22 @@ def test_interrupt_in_the_first_epoch_leaves_a_fitted_estimator(callback):
     assert np.isfinite(found.score(X))
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_error_at_the_end_of_training_leaves_a_fitted_estimator(method):
+    class Failing(Callback):
+        def on_train_end(self, net, **kwargs):
+            raise ConnectionError("This fails.")
+
+    writer = Connection()
+    found = estimator(callbacks=[Failing(), TensorBoard(writer)])
+    with pytest.raises(ConnectionError, match="This fails"):
+        getattr(found, method)(X)
+    expected = getattr(estimator(), method)(X)
+    np.testing.assert_array_equal(found.transform(X), expected.transform(X))
+    assert found.proven_ is expected.proven_
+    assert writer.calls["close"] == 1
+
+
 def test_logger_is_closed_after_an_interrupt():
     writer = Connection()
     with pytest.raises(KeyboardInterrupt):

@@ -134,6 +134,9 @@ class Fitting:
 
     is_loaded : bool
         Whether a callback of the user's has loaded or set the weights at the start.
+
+    late_error : Exception or None
+        That of a callback of the user's, when training was over.
     """
 
     n_components = None
@@ -146,6 +149,7 @@ class Fitting:
     best_epoch = 0
     interrupted = False
     is_loaded = False
+    late_error = None
     is_partial = False
     checkpoint = None
 
@@ -546,7 +550,7 @@ class Fitting:
             check.explained_batch_norm(len(train), self.plan.batch_size),
             check.explained_compile(estimator.compile),
         ):
-            net.train_on(
+            self.late_error = net.train_on(
                 train,
                 valid,
                 optimizer=self._optimizer(),

@@ -26,6 +26,7 @@ NOT_IN_TRAINING = {
     "compiled_": None,
     "n_parts_": 1,
     "seen_": {},
+    "late_error_": None,
     "verbose": 0,
 }
 

@@ -36,6 +36,7 @@ class AutoencoderNet(InferenceNet):
     penalty_ = None
     compiled_ = None
     announces_gradients_ = False
+    late_error_ = None
     optimizer_state_ = None
     lends_stream_ = False
     stops_ = False
@@ -53,8 +54,13 @@ class AutoencoderNet(InferenceNet):
             return
         getattr(self, method_name)(self, **cb_kwargs)
         told = as_skorch_tells(cb_kwargs)
-        for _, callback in self.callbacks_:
-            tell(callback, method_name, self, told)
+        for name, callback in self.callbacks_:
+            try:
+                tell(callback, method_name, self, told)
+            except Exception as error:
+                if method_name != "on_train_end" or name.startswith(OURS):
+                    raise
+                self.late_error_ = self.late_error_ or error
 
     def initialize_criterion(self):
         """Take the loss as it is: an object, not a class."""
@@ -433,6 +439,8 @@ class AutoencoderNet(InferenceNet):
     ):
         """Train on rows, judged by `valid` or None; keep only what is learnt.
 
+        Returns the error of a user's callback when all was over, or None.
+
         `step` computes loss and gradients in place of autograd, or is None. `compiles`
         is False, True or the name of a backend of torch.compile.
         """
@@ -458,7 +466,9 @@ class AutoencoderNet(InferenceNet):
             step.release()
         self.optimizer_state_ = state if keeps_optimizer else None
         used = [pair for pair in self.callbacks_ if not pair[0].startswith(OURS)]
+        error = self.late_error_
         self.__dict__.update(NOT_IN_TRAINING, callbacks_=used)
+        return error
 
 
 def _lay_out_alike(optimizer):
