@@ -36,6 +36,7 @@ from skae._fitting.parameters import (
 )
 from skae._fitting.parts import check_parts, read_parts
 from skae._fitting.plan import SOLVERS, solver_class_and_options
+from skae._fitting.user_callbacks import copied
 from skae._inference import (
     encode,
     map_rows,
@@ -273,8 +274,9 @@ class AutoencoderTransformer(
         replaces where it is not proven, or where they are too few to judge by).
 
     callbacks : list of skorch callbacks, default=None
-        Copied for each fit. Those that score need ``use_caching=False``. scikit-learn's
-        callbacks are set by `set_callbacks`.
+        Copied for each fit (see `callbacks_`), but for what they write to. A
+        learning-rate schedule among them takes the place of `schedule`.
+        scikit-learn's callbacks are set by `set_callbacks`.
 
     verbose : int or bool, default=0
         Above 0, one live line shows progress, in a terminal or a notebook. Nothing is
@@ -287,7 +289,13 @@ class AutoencoderTransformer(
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; the network is its ``module_``.
+        The trained net; the network is its ``module_``. Its `predict`, `forward` and
+        `score` take rows in the units of the net, flat and standardised:
+        ``(X - mean_) / scale_``. It is trained further by the estimator only.
+
+    callbacks_ : list of (str, skorch callback)
+        Names and copies of `callbacks`, as the last fit has left them. Empty if nothing
+        was trained, and after pickling or `load`.
 
     codebook_ : ndarray of shape (n_groups, n_codes, n_components / n_groups)
         With ``bottleneck="vector_quantized"``, the vectors that codes consist of.
@@ -1039,6 +1047,8 @@ class AutoencoderTransformer(
         vars(self).update(fitting.fitted_attributes())
         if fitting.interrupted:
             raise KeyboardInterrupt
+        if fitting.trained.late_error is not None:
+            raise fitting.trained.late_error
         return self
 
     # Pickles hold numbers and arrays instead of objects of torch and skorch: small,
@@ -1066,6 +1076,17 @@ class AutoencoderTransformer(
             vars(self).update(learnt)
 
     # What scikit-learn asks
+
+    def __sklearn_clone__(self):
+        """Clone as scikit-learn does, but callbacks as each fit copies them.
+
+        They may hold a connection, or have attributes that are no parameters.
+        """
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self), callbacks=None)
+        clone = super(AutoencoderTransformer, bare).__sklearn_clone__()
+        clone.callbacks = copied(self.callbacks)
+        return clone
 
     @property
     def _n_features_out(self):

@@ -241,7 +241,7 @@ class Encoding(nn.Module):
 
 
 class Offset(Bottleneck):
-    """Codes about zero: what it has seen so far is taken off by a product of its own."""
+    """Codes about zero: what it has seen is taken off, by a product of its own."""
 
     def build(self, n_components, nat):
         self.register_buffer("mean", torch.zeros(1, n_components))

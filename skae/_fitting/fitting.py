@@ -10,20 +10,26 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from skorch.callbacks import LRScheduler
 
 from skae._fitting.advice import advise_on_code, advise_on_columns, advise_on_units
 from skae._fitting.build import build_net_at, new_network
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
-from skae._fitting.net import sample_losses
+from skae._fitting.inference import sample_losses
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import make_plan
 from skae._fitting.shares import explained_shares
 from skae._fitting.start import fit_linear_start
 from skae._fitting.stream import Stream
-from skae._fitting.train import Training, one_cycle
+from skae._fitting.train import Trained, Training, one_cycle
+from skae._fitting.user_callbacks import (
+    check_monitors,
+    has_kind,
+    warn_if_untrained,
+)
 from skae._fitting.verdict import (
     Verdict,
     hold_out,
@@ -77,8 +83,8 @@ class Fitting:
         Whether held-out rows showed that `net` is better than PCA. If they did not,
         `net` is PCA.
 
-    best_epoch : int
-        The epoch whose weights were kept; 0 is the start.
+    trained : Trained
+        What became of the training.
 
     interrupted : bool
         Whether Ctrl-C cut the training short.
@@ -89,7 +95,7 @@ class Fitting:
     explained_variance_ratio = None
     density = None
     verdict = Verdict.none("training is not at its end")
-    best_epoch = 0
+    trained = Trained()
     interrupted = False
     is_partial = False
     checkpoint = None
@@ -115,11 +121,25 @@ class Fitting:
             with self._begun(learnt, 0, None):
                 self.verdict = Verdict.of_few_rows(len(learnt))
                 self._finish()
+            warn_if_untrained(
+                self.estimator.callbacks,
+                f"{len(learnt)} rows are too few",
+                "Set early_stopping=False to train all the same.",
+            )
             return self
+        if valid is None:
+            how = f"early_stopping={self.estimator.early_stopping!r}"
+            reason = f"no rows are held out ({how}, {len(learnt)} rows)"
+            check_monitors(self.estimator.callbacks, reason)
         with self._begun(learnt, self.estimator.max_epochs, previous):
             if previous is None and self._is_exact():
                 logger.info("PCA loses nothing of the rows: the model is PCA of them")
                 self._return_to_pca(Verdict.of_exact_pca())
+                warn_if_untrained(
+                    self.estimator.callbacks,
+                    "PCA loses nothing of the rows",
+                    "A smaller n_components leaves something to learn.",
+                )
             else:
                 self._train(learnt, valid, is_continued=previous is not None)
             self._finish()
@@ -135,6 +155,7 @@ class Fitting:
         of them, and again whenever the network turns out to be worse.
         """
         self.is_partial = True
+        check_monitors(self.estimator.callbacks, "partial_fit holds out no rows")
         with self._begun(self.rows, 1, previous):
             if self._may_settle():
                 self._settle(stream, previous)
@@ -183,15 +204,14 @@ class Fitting:
         rows, pca = self._standardized(self.rows), stream.start(len(self.start.spread))
         reconstruct, weights = partial(pca.reconstruct, units=rows), rows.weights()
         pca_losses = sample_losses(rows, self.parts.loss, reconstruct)
-        loss = mean_loss(self.net.sample_losses(rows), weights)
-        return loss > mean_loss(pca_losses, weights) + slack
+        return self._mean_loss(rows) > mean_loss(pca_losses, weights) + slack
 
     def _start_again(self):
         """Make the net PCA of all rows of the stream."""
-        history = self.net.history
+        history, callbacks = self.net.history, self.net.callbacks_
         start = self.stream.start(len(self.start.spread))
         self._build(self._new(self.rows), start)
-        self.net.history = history
+        self.net.history, self.net.callbacks_ = history, callbacks
         self.stream.lose()
 
     @property
@@ -310,25 +330,30 @@ class Fitting:
         rows = self._standardized(learnt if valid is None else valid)
         has_rival = self.parts.has_rival
         warn_if_poor(self.net, self.start, rows, has_rival=has_rival)
-        if valid is not None and self.best_epoch == 0 and not self.interrupted:
+        is_start = valid is not None and self.trained.is_start
+        if is_start and not self.interrupted:
             warn_if_nothing_learnt(self.net)
 
     def _schedule(self, n_train):
-        """Return a function that makes the learning-rate scheduler, or None."""
-        if self.estimator.schedule == "constant":
+        """Return a function that makes the learning-rate scheduler, or None.
+
+        A schedule among the user's callbacks takes its place.
+        """
+        has_own = has_kind(self.estimator.callbacks, LRScheduler)
+        if self.estimator.schedule == "constant" or has_own:
             return None
         return one_cycle(self.plan, n_train)
 
     def _run(self, learnt, valid, schedule):
         """Train the net and restore its best epoch."""
-        net, module, start_loss = self.net, self.net.module_, np.inf
+        net, module, judge = self.net, self.net.module_, None
         if isinstance(module, PCAStart):
             module.half_whiten(self.start)
         learnt = self._standardized(learnt)
         if valid is not None:
             valid = self._standardized(valid)
             if not self.parts.has_costs:  # PCA has never heard of those
-                start_loss = mean_loss(net.sample_losses(valid), valid.weights())
+                judge = partial(self._mean_loss, valid)
         training = Training(
             self.estimator,
             self.plan,
@@ -338,15 +363,17 @@ class Fitting:
             self.checkpoint,
             keeps_optimizer=self._may_go_on(),
         )
-        self.best_epoch = training.run(
-            net, learnt, valid, start_loss=start_loss, schedule=schedule
-        )
+        self.trained = training.run(net, learnt, valid, judge=judge, schedule=schedule)
         self.interrupted = net.interrupted_
         if self.parts.bottleneck.has_prior:  # the prior's units
             module.units.fill_(1 / self.start.scale)
         elif isinstance(module, PCAStart) and not self.is_partial:
             code_spread = net.code_spread(learnt.thinned(ROWS_TO_SCALE_BY))
             module.half_whiten(self.start, code_spread)
+
+    def _mean_loss(self, rows):
+        """Return the mean loss of standardised rows at present."""
+        return mean_loss(self.net.sample_losses(rows), rows.weights())
 
     def _may_go_on(self):
         """Tell whether training may go on later."""
@@ -357,7 +384,7 @@ class Fitting:
         pca = self.start
         if is_continued:
             pca = fit_linear_start(learnt, len(pca.spread), self.streams.init)
-        is_start = self.best_epoch == 0 and not is_continued
+        is_start = self.trained.is_start and not is_continued
         valid = self._standardized(valid)
         self.verdict = judge(self.net, pca, valid, is_start=is_start)
         if not self.verdict.proven:
@@ -365,10 +392,10 @@ class Fitting:
 
     def _return_to_pca(self, verdict):
         """Make the model PCA of all rows; keep the history of what was tried."""
-        history = self.net.history
+        history, callbacks = self.net.history, self.net.callbacks_
         self._build(self._new(self.rows), self._linear_start(self.rows))
-        self.net.history = history
-        self.verdict, self.best_epoch = verdict, 0
+        self.net.history, self.net.callbacks_ = history, callbacks
+        self.verdict, self.trained = verdict, replace(self.trained, best_epoch=0)
 
     def _why_not_judged(self):
         """Say why no rows compared the network with PCA."""
@@ -448,7 +475,7 @@ class Fitting:
             "batch_size_": self.plan.batch_size,
             "proven_": self.verdict.proven,
             "pca_loss_": self.verdict.pca_loss,
-            "best_epoch_": self.best_epoch,
+            "best_epoch_": self.trained.best_epoch,
         }
 
     def _as_it_was(self, name):

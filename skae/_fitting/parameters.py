@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from skae._data.images import check_image_shape
-from skae._fitting.callbacks import check_callbacks
 from skae._fitting.checkpoint import check_checkpoint
 from skae._fitting.plan import solver_class_and_options
 from skae._fitting.train import check_compile
+from skae._fitting.user_callbacks import check_callbacks
 from skae._fitting.user_networks import check_network
 from skae._parts import Part, check_is_no_class
 from skae._runtime import check_device
