@@ -36,6 +36,7 @@ from skae._fitting.parameters import (
 )
 from skae._fitting.parts import check_parts, read_parts
 from skae._fitting.plan import SOLVERS, solver_class_and_options
+from skae._fitting.user_callbacks import copied
 from skae._inference import (
     encode,
     map_rows,
@@ -273,8 +274,9 @@ class AutoencoderTransformer(
         replaces where it is not proven, or where they are too few to judge by).
 
     callbacks : list of skorch callbacks, default=None
-        Copied for each fit. Those that score need ``use_caching=False``. scikit-learn's
-        callbacks are set by `set_callbacks`.
+        Copied for each fit (see `callbacks_`), but for what they write to. A
+        learning-rate schedule among them takes the place of `schedule`.
+        scikit-learn's callbacks are set by `set_callbacks`.
 
     verbose : int or bool, default=0
         Above 0, one live line shows progress, in a terminal or a notebook. Nothing is
@@ -287,7 +289,13 @@ class AutoencoderTransformer(
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; the network is its ``module_``.
+        The trained net; the network is its ``module_``. Its `predict`, `forward` and
+        `score` take rows in the units of the net, flat and standardised:
+        ``(X - mean_) / scale_``. It is trained further by the estimator only.
+
+    callbacks_ : list of (str, skorch callback)
+        Names and copies of `callbacks`, as the last fit has left them. Empty if nothing
+        was trained, and after pickling or `load`.
 
     codebook_ : ndarray of shape (n_groups, n_codes, n_components / n_groups)
         With ``bottleneck="vector_quantized"``, the vectors that codes consist of.
@@ -649,10 +657,18 @@ class AutoencoderTransformer(
         sample_weight: ArrayLike | None = None,
         X_target: MatrixLike | None = None,
     ) -> Self:
-        """Train one more epoch on X, at a constant learning rate.
+        """Learn from one more piece of X.
 
-        The first call sets the mean, the scale and the linear start from its X. Nothing
-        is held out, so nothing is judged (`proven_` is None).
+        Until there are rows enough (as many as features, but 160 to 1000), the model is
+        PCA of all rows so far. Then each call trains one epoch, with small steps at
+        first and larger ones while the network is better than PCA on rows that neither
+        has seen; where it is worse it begins anew as PCA of all rows so far. That PCA
+        is kept as a few directions, not as rows. Nothing is held out, so `proven_` is
+        None.
+
+        With ``early_stopping=False``, an `X_target`, or where PCA does not do what is
+        asked for (see `proven_`), each call trains, from the mean, the scale and the
+        linear start of the first one. A `learning_rate` that is given stays constant.
 
         Parameters
         ----------
@@ -682,7 +698,7 @@ class AutoencoderTransformer(
         previous = self._previous()
         with self._features_kept_on_error():
             fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
-            fitting.partial_fit(previous)
+            fitting.partial_fit(previous, getattr(self, "_stream", None))
         return self._publish(fitting)
 
     def transform(self, X: MatrixLike) -> Array:
@@ -702,7 +718,9 @@ class AutoencoderTransformer(
         """
         return encode(self, X)
 
-    def inverse_transform(self, X: ArrayLike, *, as_float: bool = False) -> Array:
+    def inverse_transform(
+        self, X: ArrayLike, *, as_float: bool = False, clip: bool = False
+    ) -> Array:
         """Decode codes.
 
         Parameters
@@ -716,6 +734,10 @@ class AutoencoderTransformer(
             saw: not rounded or clipped, white being 1 where `fit` saw a dtype of
             pixels.
 
+        clip : bool, default=False
+            Whether values beyond those of the training data are set to their smallest
+            or largest one, over all features; so images of floats stay in their range.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
@@ -725,10 +747,12 @@ class AutoencoderTransformer(
         check_is_fitted(self)
         rows = read_code_rows(self, X)
         return reconstruct(
-            self, lambda module, code: module.decode(code), rows, as_float
+            self, lambda module, code: module.decode(code), rows, as_float, clip
         )
 
-    def reconstruct(self, X: MatrixLike, *, as_float: bool = False) -> Array:
+    def reconstruct(
+        self, X: MatrixLike, *, as_float: bool = False, clip: bool = False
+    ) -> Array:
         """Encode and decode X.
 
         Parameters
@@ -739,12 +763,15 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
             What ``inverse_transform(transform(X))`` returns.
         """
-        return reconstruct(self, output, read_rows(self, X), as_float)
+        return reconstruct(self, output, read_rows(self, X), as_float, clip)
 
     def sample(
         self,
@@ -752,6 +779,7 @@ class AutoencoderTransformer(
         random_state: RandomState = None,
         *,
         as_float: bool = False,
+        clip: bool = False,
     ) -> Array:
         """Generate new rows.
 
@@ -768,6 +796,9 @@ class AutoencoderTransformer(
             Where chance comes from.
 
         as_float : bool, default=False
+            As for `inverse_transform`.
+
+        clip : bool, default=False
             As for `inverse_transform`.
 
         Returns
@@ -790,7 +821,7 @@ class AutoencoderTransformer(
             check_density(self.density_, self.density)
             code = draw_codes(self.density_, n_samples, random_state)
         code = code.astype(self._dtype, copy=False)
-        return self.inverse_transform(code, as_float=as_float)
+        return self.inverse_transform(code, as_float=as_float, clip=clip)
 
     def interpolate(
         self,
@@ -799,6 +830,7 @@ class AutoencoderTransformer(
         n_steps: int = 10,
         *,
         as_float: bool = False,
+        clip: bool = False,
     ) -> Array:
         """Go from rows to other rows along straight lines between their codes.
 
@@ -817,6 +849,9 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
@@ -831,7 +866,7 @@ class AutoencoderTransformer(
             )
         share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
         code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
-        X_new = self.inverse_transform(code, as_float=as_float)
+        X_new = self.inverse_transform(code, as_float=as_float, clip=clip)
         return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
 
     @available_if(is_quantized)
@@ -1010,9 +1045,10 @@ class AutoencoderTransformer(
     def _publish(self, fitting):
         """Take over what a fit has found; raise if Ctrl-C ended it."""
         vars(self).update(fitting.fitted_attributes())
-        self._seen = (len(fitting.rows), *fitting.rows.limits())
         if fitting.interrupted:
             raise KeyboardInterrupt
+        if fitting.trained.late_error is not None:
+            raise fitting.trained.late_error
         return self
 
     # Pickles hold numbers and arrays instead of objects of torch and skorch: small,
@@ -1040,6 +1076,17 @@ class AutoencoderTransformer(
             vars(self).update(learnt)
 
     # What scikit-learn asks
+
+    def __sklearn_clone__(self):
+        """Clone as scikit-learn does, but callbacks as each fit copies them.
+
+        They may hold a connection, or have attributes that are no parameters.
+        """
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self), callbacks=None)
+        clone = super(AutoencoderTransformer, bare).__sklearn_clone__()
+        clone.callbacks = copied(self.callbacks)
+        return clone
 
     @property
     def _n_features_out(self):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -129,6 +129,11 @@ class FittedAttributes:
     def validation_loss_(self) -> float | None:
         """Smallest held-out loss of an epoch."""
         return min(self.validation_loss_curve_, default=None)
+
+    @property
+    def callbacks_(self) -> list[tuple[str, Any]]:
+        """Names and copies of `callbacks`, as the last fit has left them."""
+        return list(self.net_.callbacks_)
 
     @property
     def history_(self) -> DataFrame:

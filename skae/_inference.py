@@ -55,16 +55,20 @@ def map_rows(estimator, function, rows, out, finish=lambda result: result):
     return out
 
 
-def reconstruct(estimator, function, rows, as_float):
+def reconstruct(estimator, function, rows, as_float, clip):
     """Return the output that ``function(module, X)`` computes, in data space."""
     loss, dtype = estimator.net_.criterion_, np.dtype(rows.dtype)
     compared, form = estimator._start.output, estimator._target_form
     mean, scale = compared.mean.astype(dtype), dtype.type(compared.scale)
+    white = form.white_of(form.dtype) if form.is_image else None
+    low, high = (dtype.type(end / (white or 1)) for end in estimator._seen[-2:])
 
     def finish(X_hat):
         X_hat = X_hat.astype(dtype, copy=False)
         if loss.standardized:
             X_hat = X_hat * scale + mean
+        if clip:
+            X_hat = np.clip(X_hat, low, high)
         return X_hat if as_float else form.restore(X_hat)
 
     return map_rows(

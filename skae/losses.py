@@ -49,12 +49,17 @@ class Loss(LearningPart):
 
     most_learning_rate : float
         The largest one that ``learning_rate="auto"`` takes.
+
+    of_counts : bool
+        If True, images are taken as counts, whatever their dtype, and are never divided
+        by the value of white.
     """
 
     standardized: bool = True
     degree: float = 0
     target_range: tuple[float, float] = (-math.inf, math.inf)
     most_learning_rate: float = math.inf
+    of_counts: bool = False
 
     def build(self, mean: Array) -> None:
         """Get ready for a training; `mean` is the ndarray of the features' means."""
@@ -229,6 +234,7 @@ class CountLoss(Loss):
     target_range = (0.0, math.inf)
     most_learning_rate = 3e-3
     mean: Tensor
+    of_counts = True
     SMALLEST = 1e-3  # share of the mean below which the link is cut off
 
     def __init__(self) -> None:

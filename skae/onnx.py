@@ -22,7 +22,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skae._autoencoder import AutoencoderTransformer
-from skae._data.images import full_range
 from skae._files.archive import versions
 from skae._runtime import training_modes
 
@@ -247,11 +246,11 @@ class _Graph(nn.Module):
         if loss.standardized:
             X_hat = X_hat * self.result_scale + self.result_mean
         if form is not None and form.is_image:
-            X_hat = _restored(X_hat, form.dtype)
+            X_hat = _restored(X_hat, form.dtype, form.white_of(form.dtype))
         return X_hat.unflatten(1, self.result_shape)
 
 
-def _restored(X_hat, dtype):
+def _restored(X_hat, dtype, white):
     """Return pixels in the dtype of images, as `ImageForm.restore` does."""
     wanted = torch.from_numpy(np.zeros(1, dtype.newbyteorder("="))).dtype
     if dtype.kind == "b":
@@ -261,7 +260,7 @@ def _restored(X_hat, dtype):
         high = torch.tensor(limits.max, dtype=X_hat.dtype)
         if int(high) > limits.max:  # a float does not hold it exactly
             high = torch.nextafter(high, torch.zeros_like(high))
-        X_hat = torch.round(X_hat * (full_range(dtype) or 1))
+        X_hat = torch.round(X_hat * (white or 1))
         X_hat = X_hat.clamp(float(limits.min), high.item())
     elif wanted == torch.float16:
         limits = torch.finfo(wanted)

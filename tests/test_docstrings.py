@@ -42,6 +42,7 @@ PROPERTIES = [
     "components_",
     "encoder_",
     "decoder_",
+    "callbacks_",
     "history_",
     "codebook_",
     "hidden_layer_sizes_",

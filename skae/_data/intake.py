@@ -8,10 +8,13 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from skae._data.images import read_form
-from skae._data.reading import check_mask, read_codes, read_numbers, read_target
+from skae._data.containers import check_mask
+from skae._data.images import read_form, warn_of_shape
+from skae._data.reading import read_codes, read_numbers, read_target
 from skae._data.rows import Rows
+from skae._data.scale import warn_of_darkness
 from skae._sklearn import check_sample_weight
+from skae._warnings import warn
 
 __all__ = [
     "TrainingData",
@@ -24,6 +27,7 @@ __all__ = [
 ]
 
 MOST_MAGNITUDE = 1e151
+ROUNDING = 1e-6  # by which resizing may leave the range of a loss
 
 
 @dataclass
@@ -37,11 +41,16 @@ class TrainingData:
 
     form, target_form : TableForm or ImageForm
         What X, and what is to be reconstructed, looked like.
+
+    seen : tuple
+        Number of rows, the smallest and largest value of X, and those of what is to be
+        reconstructed.
     """
 
     rows: Rows
     form: object
     target_form: object
+    seen: tuple
 
 
 def read_training_data(estimator, X, sample_weight, X_target, loss, *, reset):
@@ -67,9 +76,7 @@ def read_training_data(estimator, X, sample_weight, X_target, loss, *, reset):
         sample_weight = check_weight(sample_weight, X)
         X, target, sample_weight = _counting(X, target, sample_weight)
     if reset:
-        form = read_form(X, estimator.image_shape, estimator.channel_order)
-        _check_form_suits(form, estimator.network, estimator.channel_order)
-        target_form = _read_target_form(estimator, target, form)
+        form, target_form = _read_forms(estimator, X, target, loss)
     else:
         form, target_form = estimator._form, estimator._target_form
         _check_has_target(target, estimator._start)
@@ -78,8 +85,11 @@ def read_training_data(estimator, X, sample_weight, X_target, loss, *, reset):
         if not reset:
             _check_like_target(target, target_form, estimator)
         rows = rows.copy(target=_as_rows(target, target_form, loss))
-    _check_values(rows, loss, estimator.loss)
-    return TrainingData(rows, form, target_form)
+    seen = (len(rows), *rows.limits(), *rows.output.limits())
+    _check_values(rows, seen, loss, estimator.loss)
+    if reset:
+        _warn_of_oddities(rows, form, estimator, loss)
+    return TrainingData(rows, form, target_form, seen)
 
 
 def read_rows(estimator, X, *, min_samples=0):
@@ -136,17 +146,34 @@ def _as_rows(X, form, loss, sample_weight=None):
     )
 
 
-def _read_target_form(estimator, target, form):
-    """Return the form of X_target: that of X if there is none.
+def _read_forms(estimator, X, target, loss):
+    """Return the forms of X and of X_target, which is that of X if there is none.
 
-    Flat rows are images where those of X are, and there are as many features.
+    Flat rows of a target are images where those of X are, and there are as many
+    features.
     """
+    order, of_counts = estimator.channel_order, loss.of_counts
+    form = read_form(X, estimator.image_shape, order, of_counts=of_counts)
+    _check_form_suits(form, estimator.network, order)
     if target is None:
-        return form
+        return form, form
     image_shape = None
     if target.ndim == 2 and target.shape[1] == estimator.n_features_in_:
         image_shape = form.image_shape
-    return read_form(target, image_shape, estimator.channel_order)
+    return form, read_form(target, image_shape, order, of_counts=of_counts)
+
+
+def _warn_of_oddities(rows, form, estimator, loss):
+    """Warn of data that are hardly meant as they are read."""
+    warn_of_shape(rows.X, form, estimator)
+    warn_of_darkness(rows, loss, "X")
+    if rows.target is not None:
+        warn_of_darkness(rows.target, loss, "X_target")
+    if len(rows) == 1:
+        warn(
+            "X has one row: nothing varies, so that its code is zero and every "
+            "reconstruction is that row. Pass at least some dozens of rows."
+        )
 
 
 def _check_form_suits(form, network, channel_order):
@@ -200,13 +227,12 @@ def check_weight(sample_weight, X):
     return sample_weight
 
 
-def _check_values(rows, loss, loss_name):
+def _check_values(rows, seen, loss, loss_name):
     """Raise if values are too large to square, or out of the range of the loss."""
-    output = rows.output
     name = "X" if rows.target is None else "X_target"
-    _check_magnitude(rows.limits(), "X")
-    _check_magnitude(output.limits(), name)
-    _check_target_range(output, loss, loss_name, name)
+    _check_magnitude(seen[1:3], "X")
+    _check_magnitude(seen[3:], name)
+    _check_target_range(rows.output, loss, loss_name, name)
 
 
 def _check_magnitude(limits, name):
@@ -221,21 +247,28 @@ def _check_magnitude(limits, name):
 
 def _check_target_range(rows, loss, loss_name, name):
     """Raise if X has values that the loss cannot compare with."""
-    low, high = (limit * (rows.full_range or 1) for limit in loss.target_range)
+    white = rows.full_range or 1
+    low, high = (limit * white for limit in loss.target_range)
     values = rows.X.data if sp.issparse(rows.X) else rows.X
     if values.size == 0 or low == -np.inf and high == np.inf:
         return
     smallest, largest = values.min(), values.max()
-    if smallest < low or largest > high:
+    rounding = white * max(ROUNDING, 2 * _spacing(rows.X.dtype))
+    if smallest < low - rounding or largest > high + rounding:
         end = "inf)" if high == math.inf else f"{high:g}]"
         why, advice = "", "Scale it (MinMaxScaler, or divide pixels by their maximum)"
         if high == math.inf:
             why, advice = "Negative values in data: ", "Pass what was counted"
         raise ValueError(
             f"{why}loss={loss_name!r} needs {name} in [{low:g}, {end}, but {name} has "
-            f"values from {smallest:.3g} to {largest:.3g}. {advice}, or choose "
+            f"values from {smallest:.9g} to {largest:.9g}. {advice}, or choose "
             "loss='squared_error'."
         )
+
+
+def _spacing(dtype):
+    """Return by how much numbers around one differ in a dtype of floats, else 0."""
+    return np.finfo(dtype).eps if dtype.kind == "f" else 0.0
 
 
 def check_n_samples(n_samples, name="n_samples", least=1):

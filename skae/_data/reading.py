@@ -8,7 +8,9 @@ import scipy.sparse as sp
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-__all__ = ["check_mask", "is_plain", "read_codes", "read_numbers", "read_target"]
+from skae._data.containers import is_frame, unpacked
+
+__all__ = ["is_plain", "read_codes", "read_numbers", "read_target"]
 
 SMALL = 2**14  # cells of X
 
@@ -18,10 +20,10 @@ def read_numbers(estimator, X, *, reset, min_samples=1):
 
     Sets what scikit-learn notes of X with `reset`, else compares tables with it.
     """
-    check_mask(X, "X")
-    _check_columns(X)
-    _check_sizes_agree(X)
-    if _n_axes(X) > 2:
+    X = unpacked(X)
+    if not reset:
+        _check_has_samples(X, estimator)
+    if getattr(X, "ndim", 2) > 2:  # a frame of polars has none
         return _read_images(estimator, X, reset, min_samples)
     options = {"accept_sparse": "csr", "ensure_min_samples": min_samples}
     with _explained(X):
@@ -53,7 +55,10 @@ def _read_images(estimator, X, reset, min_samples):
 
 def read_target(target, n_samples):
     """Return X_target as an array or CSR matrix of numbers, one row for each of X."""
-    check_mask(target, "X_target")
+    try:
+        target = unpacked(target, "X_target")
+    except ValueError as error:
+        raise _about_labels(error, target) from None
     target = check_array(
         target,
         accept_sparse="csr",
@@ -70,9 +75,21 @@ def read_target(target, n_samples):
     return target
 
 
+def _about_labels(error, target):
+    """Return an error that says what X_target is, if it has one axis; else the same."""
+    if np.ndim(target) != 1 or "got 1D array" not in str(error):
+        return error
+    return ValueError(
+        f"X_target has the shape {np.shape(target)}, one number per row. It is what "
+        "each row of X is to become, of shape (n_samples, n_targets), or images. "
+        "Labels are not learnt: leave them out, or pass them as y, which is ignored. "
+        "For one target per row pass X_target.reshape(-1, 1)."
+    )
+
+
 def read_codes(estimator, X):
     """Return the codes given to `inverse_transform` as an array of numbers."""
-    check_mask(X, "X")
+    X = unpacked(X)
     with _explained(X):
         X = check_array(X, dtype="numeric", input_name="X", ensure_min_samples=0)
     n_components = estimator.n_components_
@@ -99,61 +116,20 @@ def is_plain(X, estimator):
     )
 
 
-def _n_axes(X):
-    """Count the axes of an array, or of a list of arrays of one shape."""
-    if hasattr(X, "ndim"):
-        return X.ndim
-    is_list = isinstance(X, (list, tuple)) and len(X) > 0
-    return 1 + _n_axes(X[0]) if is_list else 0
-
-
-def check_mask(values, name):
-    """Raise if a masked array hides values: NumPy would show them."""
-    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
-        where = tuple(np.argwhere(np.ma.getmaskarray(values))[0].tolist())
-        raise ValueError(
-            f"{name} is a masked array with masked values, the first one at {where}. "
-            "Fill them (X.filled, SimpleImputer) or drop their rows."
-        )
-
-
-def _check_sizes_agree(X):
-    """Raise if X is a list of images of different sizes."""
-    is_array_of_arrays = isinstance(X, np.ndarray) and X.dtype.kind == "O"
-    if not (isinstance(X, (list, tuple)) or is_array_of_arrays and X.ndim == 1):
+def _check_has_samples(X, estimator):
+    """Raise if X is one image, without an axis of samples, after a fit to images."""
+    form = estimator._form
+    if not form.is_image or len(X.shape) < 2 or len(form.image_shape) < 2:
         return
-    shapes = {tuple(np.shape(x)) for x in X if getattr(x, "ndim", 0) > 1}
-    if len(shapes) > 1:
-        a, b, *_ = sorted(shapes)
+    is_one = math.prod(X.shape) == estimator.n_features_in_ and X.shape[0] != 1
+    if is_one and X.shape[1:] != form.image_shape:
+        remedy = "Pass X[None]"
+        if X.shape != form.image_shape:
+            remedy = f"Bring X to the shape {(1, *form.image_shape)}"
         raise ValueError(
-            f"X has images of {len(shapes)} different shapes, such as {a} and {b}; all "
-            "need the same. Crop, pad or resize them first (skimage.transform.resize, "
-            "PIL.Image.resize), or convert all to grey or all to colour."
+            f"X has the shape {X.shape}: that is one image, but no axis of samples. "
+            f"{remedy}; fit saw images of shape {form.image_shape}."
         )
-
-
-def _check_columns(X):
-    """Raise if a DataFrame has two columns of one name, or dates and times."""
-    if not _is_frame(X):
-        return
-    names = list(X.columns)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            f"X has duplicated column names: {', '.join(twice)}. Rename or drop the "
-            "columns, so that each name says which feature it is."
-        )
-    dates = [name for name in names if _is_date(X[name])]
-    if dates:
-        raise TypeError(_not_numbers(dates))
-
-
-def _is_date(values):
-    return getattr(getattr(values, "dtype", None), "kind", None) in ("M", "m")
-
-
-def _is_frame(X):
-    return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
 def _not_numbers(names):
@@ -164,14 +140,12 @@ def _not_numbers(names):
 @contextmanager
 def _explained(X):
     """Add to scikit-learn's errors where in X the trouble is."""
-    if _is_date(X):
-        raise TypeError(f"X has the dtype {X.dtype}: dates are not numbers.")
     try:
         yield
     except (ValueError, TypeError) as error:
         message = str(error)
         bad = []
-        if _is_frame(X) and ("convert" in message or "NAType" in message):
+        if is_frame(X) and ("convert" in message or "NAType" in message):
             bad = [name for name in X.columns if not _is_numeric(X[name])]
         if bad:
             raise type(error)(f"{message}\n{_not_numbers(bad)}") from None
@@ -191,7 +165,7 @@ def _is_numeric(column):
 
 def _locate_non_finite(X):
     """Say where the first missing or infinite value is."""
-    if _n_axes(X) > 2:
+    if getattr(X, "ndim", 2) > 2:
         image, *pixel = np.argwhere(~np.isfinite(np.asarray(X, np.float64)))[0].tolist()
         return f"The first one is in image {image}, at {tuple(pixel)}."
     if sp.issparse(X):
@@ -205,5 +179,5 @@ def _locate_non_finite(X):
         values = frame.apply(pd.to_numeric, errors="coerce")
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
         row, column = np.argwhere(~np.isfinite(values))[0]
-    name = f" ({X.columns[column]!r})" if _is_frame(X) else ""
+    name = f" ({X.columns[column]!r})" if is_frame(X) else ""
     return f"The first one is in row {row}, column {column}{name}."

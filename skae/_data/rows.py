@@ -2,12 +2,15 @@
 
 import itertools
 import math
+from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from skorch.dataset import Dataset
 
-__all__ = ["BatchIterator", "Rows"]
+__all__ = ["BatchIterator", "Rows", "RowsAsDataset"]
 
 INFERENCE_ELEMENTS = 2**19  # most cells of X in a batch where nothing is learnt
 INFERENCE_ROWS = 4096
@@ -203,3 +206,50 @@ class BatchIterator:
         for start, stop in itertools.pairwise(self.bounds):
             batch = slice(start, stop)
             yield self.rows.take(batch if order is None else order[batch])
+
+
+class RowsAsDataset(Dataset):
+    """Rows as skorch's callbacks know data: a Dataset of X and y, in the net's units.
+
+    X is what the encoder gets and y what the output is compared with, both as arrays.
+    They are computed when they are asked for.
+
+    Parameters
+    ----------
+    rows : Rows
+    """
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.index = rows.index
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def shape(self):
+        return len(self.rows), self.rows.n_features
+
+    @cached_property
+    def _arrays(self):
+        # Block by block, where a corruption is the same whenever it is asked for.
+        parts = [(X, y) for X, (y, _) in self.rows.blocks()]
+        return [torch.cat(part).numpy() for part in zip(*parts, strict=True)]
+
+    @property
+    def X(self):
+        return self._arrays[0]
+
+    @property
+    def y(self):
+        return self._arrays[1]
+
+    def __getitem__(self, i):
+        if not isinstance(i, Integral):
+            return self.X[i], self.y[i]
+        i = range(len(self))[i]
+        X, (y, _) = self.rows.take(slice(i, i + 1))
+        return X[0].numpy(), y[0].numpy()
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.X, dtype=dtype)

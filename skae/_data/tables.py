@@ -45,11 +45,15 @@ class TableForm:
             )
         return X
 
-    def check_values(self, X):
+    def check_values(self, X, limits=None):
         """Raise if values cannot be on the scale of those that `fit` saw."""
 
     def white(self, X):
         """Return by what values of X are divided first, or None."""
+        return None
+
+    def white_of(self, dtype):
+        """Return the value of a white pixel, or None."""
         return None
 
     def result_dtype(self, dtype):

@@ -8,7 +8,7 @@ import torch
 from skae._fitting.codec import Codec, PCAStart
 from skae._fitting.net import AutoencoderNet
 from skae._fitting.plan import auto_sizes, network_name, solver_class_and_options
-from skae._fitting.start import check_start, fit_linear_start
+from skae._fitting.start import check_start
 from skae._fitting.user_networks import build_user_network, check_built_network
 from skae.networks import NETWORKS, EncoderDecoder
 
@@ -63,11 +63,15 @@ def _shape_arguments(estimator, data, name, n_components):
         sizes = auto_sizes(name, data, n_components)
     arguments = {"hidden_layer_sizes": tuple(sizes)}
     if name == "conv":
-        target_form = data.target_form if data.target_form.is_image else data.form
-        images = _image_arguments(data.form)
-        if _image_arguments(target_form) != images:
-            images |= _image_arguments(target_form, "out_")
-        arguments |= images
+        arguments |= conv_arguments(data.form, data.target_form)
+    return arguments
+
+
+def conv_arguments(form, target_form):
+    """Return what the convolutional network is told of images, and of its output."""
+    arguments = _image_arguments(form)
+    if target_form.is_image and _image_arguments(target_form) != arguments:
+        arguments |= _image_arguments(target_form, "out_")
     return arguments
 
 
@@ -105,13 +109,12 @@ def build_network(network, arguments, generator=None):
     return EncoderDecoder(*halves)
 
 
-def build_start_and_net(rows, network, recipe, parts, estimator, plan, streams):
-    """Return the linear start of rows, and an untrained net that starts there.
+def build_net_at(start, network, recipe, parts, estimator, plan, streams):
+    """Return an untrained net at a linear start.
 
     Parameters
     ----------
-    rows : Rows
-        Not standardised.
+    start : LinearStart
 
     network, recipe
         What `new_network` returned; the recipe gets "nat".
@@ -124,8 +127,7 @@ def build_start_and_net(rows, network, recipe, parts, estimator, plan, streams):
 
     streams : RandomStreams
     """
-    n_components = recipe["arguments"]["n_components"]
-    start = fit_linear_start(rows, n_components, streams.init)
+    n_components = len(start.spread)
     check_start(start)
     parts.loss.build(start.output.mean)
     n_outputs = len(start.output.mean)
@@ -139,7 +141,7 @@ def build_start_and_net(rows, network, recipe, parts, estimator, plan, streams):
     net = build_net(module.to(dtype).eval(), plan.device, plan.precision)
     net.lends_stream_ = not isinstance(estimator.network, str) or parts.has_costs
     net.initialize()
-    return start, net
+    return net
 
 
 def build_codec(init, network, start, loss, bottleneck):

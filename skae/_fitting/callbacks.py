@@ -7,8 +7,11 @@ import warnings
 from functools import cache
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
+
+from skae._warnings import warn
 
 SLOWER = 0.1  # share of the learning rate that is left after training diverged once
 
@@ -98,12 +101,11 @@ class BestEpoch(Callback):
         self.has_diverged_ = True
         net.module_.load_state_dict(self.best_state_)
         net.slow_down(SLOWER)
-        warnings.warn(
+        warn(
             f"{what}. It goes on from epoch {self.best_epoch_} with learning_rate "
             f"{net.lr:g}. Set it so from the start, or scale X if a few of its values "
             "are much larger than the rest.",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
     def on_train_end(self, net, **kwargs):
@@ -119,6 +121,44 @@ class BestEpoch(Callback):
         """Take over what `get_state` returned."""
         vars(self).update({name: facts[name] for name in NOTED})
         self.best_state_ = tensors
+
+
+class LoadedStart(Callback):
+    """Let training begin from what the user's callbacks have loaded, if they have.
+
+    Has to be behind them. The epochs that they loaded do not count among those that are
+    to be trained.
+
+    Parameters
+    ----------
+    best : BestEpoch
+
+    judge : callable or None
+        Returns the loss before the first epoch; None if it is not known.
+
+    Attributes
+    ----------
+    is_loaded_ : bool
+        Whether the weights are other ones than those that the fit has built.
+    """
+
+    is_loaded_ = False
+
+    def __init__(self, best, judge):
+        self.best = best
+        self.judge = judge
+
+    def on_train_begin(self, net, **kwargs):
+        n_epochs, weights = len(net.history), net.module_.state_dict()
+        self.is_loaded_ = not all(
+            torch.equal(weights[name], x) for name, x in self.best.best_state_.items()
+        )
+        net.n_epochs_before_ = net.n_epochs_finished_ = n_epochs
+        if self.is_loaded_ and self.judge is not None:
+            self.best.start_loss = self.judge()
+        self.best.on_train_begin(net)
+        if self.is_loaded_:
+            self.best.best_epoch_ = n_epochs
 
 
 class TimeLimit(Callback):
@@ -172,7 +212,7 @@ class SklearnCallbacks(Callback):
         self.arguments = {
             "estimator": estimator,
             "X": data.X,
-            "y": data.X,  # what an autoencoder is to predict
+            "y": data.output.X,  # what an autoencoder is to predict
             "metadata": None if weight is None else {"sample_weight": weight},
         }
 
@@ -268,19 +308,3 @@ def _tqdm():
         warnings.simplefilter("ignore", TqdmWarning)
         from tqdm.auto import tqdm
     return tqdm
-
-
-def check_callbacks(callbacks):
-    """Raise unless every callback is one of skorch's, built and not a class."""
-    for callback in callbacks or ():
-        if not isinstance(unnamed(callback), Callback):
-            raise TypeError(
-                f"callbacks has {callback!r}; each must be an instance of a subclass "
-                "of skorch.callbacks.Callback, or a pair of a name and one. For "
-                "scikit-learn's callbacks use set_callbacks."
-            )
-
-
-def unnamed(callback):
-    """Return the callback of a pair of a name and a callback, or what is given."""
-    return callback[1] if isinstance(callback, tuple) else callback

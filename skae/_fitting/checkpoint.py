@@ -106,7 +106,8 @@ class Checkpoint(Callback):
         facts, tensors = self.found
         net.module_.load_state_dict(_under(tensors, "module."))
         net.take_optimizer(facts["optimizer"], tensors)
-        net.history_ = History(map(decoded_epoch, facts["history"]))
+        epochs = map(decoded_epoch, facts["history"])
+        net.history_ = History({**epoch, "batches": [{}]} for epoch in epochs)
         net.n_epochs_finished_ = len(net.history_)
         net.n_epochs_before_ = facts["n_epochs_before"]
         net.stops_, net.n_parts_ = facts["stops"], facts["n_parts"]

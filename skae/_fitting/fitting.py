@@ -5,22 +5,31 @@ import logging
 import os
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from skorch.callbacks import LRScheduler
 
 from skae._fitting.advice import advise_on_code, advise_on_columns, advise_on_units
-from skae._fitting.build import build_start_and_net, new_network
+from skae._fitting.build import build_net_at, new_network
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
+from skae._fitting.inference import sample_losses
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import make_plan
 from skae._fitting.shares import explained_shares
 from skae._fitting.start import fit_linear_start
-from skae._fitting.train import Training, one_cycle
+from skae._fitting.stream import Stream
+from skae._fitting.train import Trained, Training, one_cycle
+from skae._fitting.user_callbacks import (
+    check_monitors,
+    has_kind,
+    warn_if_untrained,
+)
 from skae._fitting.verdict import (
     Verdict,
     hold_out,
@@ -37,6 +46,8 @@ logger = logging.getLogger("skae")
 ROWS_TO_ADVISE_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
 ROWS_TO_ORDER_BY = 2000  # at most
+ROWS_TO_COMPARE_BY = 20  # at least, of a piece of `partial_fit`
+SLACK = 0.005  # of the variance; rows that PCA has seen flatter it
 
 
 class Fitting:
@@ -72,8 +83,8 @@ class Fitting:
         Whether held-out rows showed that `net` is better than PCA. If they did not,
         `net` is PCA.
 
-    best_epoch : int
-        The epoch whose weights were kept; 0 is the start.
+    trained : Trained
+        What became of the training.
 
     interrupted : bool
         Whether Ctrl-C cut the training short.
@@ -84,11 +95,12 @@ class Fitting:
     explained_variance_ratio = None
     density = None
     verdict = Verdict.none("training is not at its end")
-    best_epoch = 0
+    trained = Trained()
     interrupted = False
     is_partial = False
     checkpoint = None
     spoil = None
+    stream = None
 
     def __init__(self, estimator, data, parts, streams, report=None):
         self.estimator = estimator
@@ -109,11 +121,25 @@ class Fitting:
             with self._begun(learnt, 0, None):
                 self.verdict = Verdict.of_few_rows(len(learnt))
                 self._finish()
+            warn_if_untrained(
+                self.estimator.callbacks,
+                f"{len(learnt)} rows are too few",
+                "Set early_stopping=False to train all the same.",
+            )
             return self
+        if valid is None:
+            how = f"early_stopping={self.estimator.early_stopping!r}"
+            reason = f"no rows are held out ({how}, {len(learnt)} rows)"
+            check_monitors(self.estimator.callbacks, reason)
         with self._begun(learnt, self.estimator.max_epochs, previous):
             if previous is None and self._is_exact():
                 logger.info("PCA loses nothing of the rows: the model is PCA of them")
                 self._return_to_pca(Verdict.of_exact_pca())
+                warn_if_untrained(
+                    self.estimator.callbacks,
+                    "PCA loses nothing of the rows",
+                    "A smaller n_components leaves something to learn.",
+                )
             else:
                 self._train(learnt, valid, is_continued=previous is not None)
             self._finish()
@@ -122,14 +148,71 @@ class Fitting:
             self.checkpoint.remove()
         return self
 
-    def partial_fit(self, previous=None):
-        """Train one epoch on all rows, at a constant learning rate."""
+    def partial_fit(self, previous=None, stream=None):
+        """Train one epoch on all rows; `stream` knows the rows of earlier calls.
+
+        Where PCA is a rival, the start is PCA of all rows so far until there are enough
+        of them, and again whenever the network turns out to be worse.
+        """
         self.is_partial = True
+        check_monitors(self.estimator.callbacks, "partial_fit holds out no rows")
         with self._begun(self.rows, 1, previous):
-            self._run(self.rows, None, schedule=None)
+            if self._may_settle():
+                self._settle(stream, previous)
+            if self.stream is None or self.stream.is_trained:
+                is_auto = self.estimator.learning_rate == "auto"
+                schedule = self._schedule(len(self.rows)) if is_auto else None
+                self._run(self.rows, None, schedule)
+            if self.stream is not None and self._is_worse(self.stream, SLACK):
+                self._start_again()
             self.verdict = Verdict.none("partial_fit holds no rows out")
             self._finish()
         return self
+
+    def _may_settle(self):
+        """Tell whether PCA of all rows so far is a rival that one asked for."""
+        is_wanted = self.estimator.early_stopping is not False
+        return is_wanted and self._has_rival and self.rows.target is None
+
+    def _settle(self, stream, previous):
+        """Take the rows into the stream, and begin where they say."""
+        if stream is None:
+            stream = Stream.empty(self.rows.n_features)
+            if previous is not None:
+                stream = Stream.after_fit(self.start)
+        n_components = len(self.start.spread)
+        self.stream = stream.with_rows(self.rows, n_components)
+        if not stream.is_trained:
+            if stream.n_samples > 0:
+                self._start_again()
+            self.stream.is_trained = self.stream.is_settled()
+        elif stream.n_samples > 0 and (is_worse := self._is_worse(stream)) is not None:
+            if is_worse:
+                self._start_again()
+            else:
+                self.stream.earn()
+        if self.estimator.learning_rate == "auto":
+            self.plan.learning_rate *= self.stream.rate
+
+    def _is_worse(self, stream, slack=0.0):
+        """Tell whether the net reconstructs the rows worse than PCA of a stream.
+
+        None if they are too few to tell.
+        """
+        if len(self.rows) < ROWS_TO_COMPARE_BY:
+            return None
+        rows, pca = self._standardized(self.rows), stream.start(len(self.start.spread))
+        reconstruct, weights = partial(pca.reconstruct, units=rows), rows.weights()
+        pca_losses = sample_losses(rows, self.parts.loss, reconstruct)
+        return self._mean_loss(rows) > mean_loss(pca_losses, weights) + slack
+
+    def _start_again(self):
+        """Make the net PCA of all rows of the stream."""
+        history, callbacks = self.net.history, self.net.callbacks_
+        start = self.stream.start(len(self.start.spread))
+        self._build(self._new(self.rows), start)
+        self.net.history, self.net.callbacks_ = history, callbacks
+        self.stream.lose()
 
     @property
     def _has_rival(self):
@@ -171,7 +254,7 @@ class Fitting:
             )
             with torch_threads(self.plan.n_threads):
                 if previous is None:
-                    self._build(network, learnt)
+                    self._build(network, self._linear_start(learnt))
                 if self.parts.corruption is not None:
                     self.spoil = spoiler(
                         self.parts.corruption,
@@ -219,10 +302,16 @@ class Fitting:
         shares = np.cumsum(np.square(start.spread)) / learnt.n_features
         return _fewest(shares, n_components)
 
-    def _build(self, network, rows):
-        """Set the start and an untrained net from rows."""
-        self.start, self.net = build_start_and_net(
-            rows,
+    def _linear_start(self, rows):
+        """Return PCA of rows."""
+        n_components = self.recipe["arguments"]["n_components"]
+        return fit_linear_start(rows, n_components, self.streams.init)
+
+    def _build(self, network, start):
+        """Set an untrained net at a linear start."""
+        self.start = start
+        self.net = build_net_at(
+            start,
             network,
             self.recipe,
             self.parts,
@@ -233,10 +322,7 @@ class Fitting:
 
     def _train(self, learnt, valid, is_continued):
         """Train the net, and keep what held-out rows prove."""
-        schedule = None
-        if self.estimator.schedule == "one_cycle":
-            schedule = one_cycle(self.plan, len(learnt))
-        self._run(learnt, valid, schedule)
+        self._run(learnt, valid, self._schedule(len(learnt)))
         if self._has_rival and valid is not None:
             self._judge(learnt, valid, is_continued)
             return
@@ -244,19 +330,30 @@ class Fitting:
         rows = self._standardized(learnt if valid is None else valid)
         has_rival = self.parts.has_rival
         warn_if_poor(self.net, self.start, rows, has_rival=has_rival)
-        if valid is not None and self.best_epoch == 0 and not self.interrupted:
+        is_start = valid is not None and self.trained.is_start
+        if is_start and not self.interrupted:
             warn_if_nothing_learnt(self.net)
+
+    def _schedule(self, n_train):
+        """Return a function that makes the learning-rate scheduler, or None.
+
+        A schedule among the user's callbacks takes its place.
+        """
+        has_own = has_kind(self.estimator.callbacks, LRScheduler)
+        if self.estimator.schedule == "constant" or has_own:
+            return None
+        return one_cycle(self.plan, n_train)
 
     def _run(self, learnt, valid, schedule):
         """Train the net and restore its best epoch."""
-        net, module, start_loss = self.net, self.net.module_, np.inf
+        net, module, judge = self.net, self.net.module_, None
         if isinstance(module, PCAStart):
             module.half_whiten(self.start)
         learnt = self._standardized(learnt)
         if valid is not None:
             valid = self._standardized(valid)
             if not self.parts.has_costs:  # PCA has never heard of those
-                start_loss = mean_loss(net.sample_losses(valid), valid.weights())
+                judge = partial(self._mean_loss, valid)
         training = Training(
             self.estimator,
             self.plan,
@@ -266,15 +363,17 @@ class Fitting:
             self.checkpoint,
             keeps_optimizer=self._may_go_on(),
         )
-        self.best_epoch = training.run(
-            net, learnt, valid, start_loss=start_loss, schedule=schedule
-        )
+        self.trained = training.run(net, learnt, valid, judge=judge, schedule=schedule)
         self.interrupted = net.interrupted_
         if self.parts.bottleneck.has_prior:  # the prior's units
             module.units.fill_(1 / self.start.scale)
         elif isinstance(module, PCAStart) and not self.is_partial:
             code_spread = net.code_spread(learnt.thinned(ROWS_TO_SCALE_BY))
             module.half_whiten(self.start, code_spread)
+
+    def _mean_loss(self, rows):
+        """Return the mean loss of standardised rows at present."""
+        return mean_loss(self.net.sample_losses(rows), rows.weights())
 
     def _may_go_on(self):
         """Tell whether training may go on later."""
@@ -285,7 +384,7 @@ class Fitting:
         pca = self.start
         if is_continued:
             pca = fit_linear_start(learnt, len(pca.spread), self.streams.init)
-        is_start = self.best_epoch == 0 and not is_continued
+        is_start = self.trained.is_start and not is_continued
         valid = self._standardized(valid)
         self.verdict = judge(self.net, pca, valid, is_start=is_start)
         if not self.verdict.proven:
@@ -293,10 +392,10 @@ class Fitting:
 
     def _return_to_pca(self, verdict):
         """Make the model PCA of all rows; keep the history of what was tried."""
-        history = self.net.history
-        self._build(self._new(self.rows), self.rows)
-        self.net.history = history
-        self.verdict, self.best_epoch = verdict, 0
+        history, callbacks = self.net.history, self.net.callbacks_
+        self._build(self._new(self.rows), self._linear_start(self.rows))
+        self.net.history, self.net.callbacks_ = history, callbacks
+        self.verdict, self.trained = verdict, replace(self.trained, best_epoch=0)
 
     def _why_not_judged(self):
         """Say why no rows compared the network with PCA."""
@@ -365,7 +464,9 @@ class Fitting:
             **described(self.net, self.start, self.data.form, self.n_kept),
             "_streams": self.streams if self._may_go_on() else None,
             "_target_form": self.data.target_form,
+            "_seen": self.data.seen,
             "_structure": {name: self._as_it_was(name) for name in SHAPING},
+            "_stream": self.stream,
             "_dtype": self.rows.output.result_dtype(),
             "_X_dtype": self.rows.result_dtype(),
             "verdict_": self.verdict.sentence,
@@ -374,7 +475,7 @@ class Fitting:
             "batch_size_": self.plan.batch_size,
             "proven_": self.verdict.proven,
             "pca_loss_": self.verdict.pca_loss,
-            "best_epoch_": self.best_epoch,
+            "best_epoch_": self.trained.best_epoch,
         }
 
     def _as_it_was(self, name):

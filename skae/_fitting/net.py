@@ -1,36 +1,28 @@
 """Training through skorch: a batch becomes a step."""
 
 import copy
-import warnings
-from contextlib import nullcontext
+import itertools
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring
 from skorch.helper import predefined_split
+from skorch.history import History
 
 from skae._data.rows import BatchIterator
 from skae._files.archive import with_tensors, without_tensors
-from skae._runtime import count_products, in_halves, is_out_of_memory
+from skae._fitting.inference import NOT_IN_TRAINING, InferenceNet, sample_losses
+from skae._fitting.user_callbacks import as_skorch_tells, is_caching, prepare, tell
+from skae._runtime import is_out_of_memory
+from skae._warnings import warn
 
-# Attributes of a net that is not being trained: no data, nothing else that it needs.
-NOT_IN_TRAINING = {
-    "callbacks": None,
-    "callbacks_": [],
-    "train_split": None,
-    "streams_": None,
-    "schedule_": None,
-    "scheduler_": None,
-    "optimizer_": None,
-    "step_": None,
-    "penalty_": None,
-    "compiled_": None,
-    "n_parts_": 1,
-}
+__all__ = ["AutoencoderNet", "StopTraining", "sample_losses"]
+
+OURS = "skae_"  # begins the names of callbacks that are not the user's
 
 
-class AutoencoderNet(NeuralNet):
+class AutoencoderNet(InferenceNet):
     """skorch's net for autoencoders: the target of a batch is the batch itself.
 
     Whoever builds it sets `precision_` and `lends_stream_`, whether the network draws
@@ -38,26 +30,37 @@ class AutoencoderNet(NeuralNet):
     `stops_` ends training with the current epoch.
     """
 
-    streams_ = None
-    precision_ = "float32"
     schedule_ = None
     scheduler_ = None
     step_ = None
     penalty_ = None
     compiled_ = None
     announces_gradients_ = False
+    late_error_ = None
     optimizer_state_ = None
     lends_stream_ = False
     stops_ = False
     interrupted_ = False
     n_epochs_finished_ = n_epochs_before_ = 0
     n_parts_ = 1
-    n_products_ = None
-    exact_ = None
 
     def get_default_callbacks(self):
         """Return what records the seconds of an epoch, and prints nothing."""
-        return [("epoch_timer", EpochTimer())]
+        return [] if self.streams_ is None else [(f"{OURS}epoch_timer", EpochTimer())]
+
+    def notify(self, method_name, **cb_kwargs):
+        """Tell callbacks what skorch tells them: X and y of a batch, and a Dataset."""
+        if method_name == "on_grad_computed" and not self.announces_gradients_:
+            return
+        getattr(self, method_name)(self, **cb_kwargs)
+        told = as_skorch_tells(cb_kwargs)
+        for name, callback in self.callbacks_:
+            try:
+                tell(callback, method_name, self, told)
+            except Exception as error:
+                if method_name != "on_train_end" or name.startswith(OURS):
+                    raise
+                self.late_error_ = self.late_error_ or error
 
     def initialize_criterion(self):
         """Take the loss as it is: an object, not a class."""
@@ -73,25 +76,6 @@ class AutoencoderNet(NeuralNet):
         if training:
             return BatchIterator(dataset, self.batch_size, self.streams_.order)
         return dataset.blocks()
-
-    def infer(self, x, **fit_params):
-        """Return the output of the decoder for a batch of X."""
-
-        def output(x):
-            return self.module_.decode(self.module_.encode(x))
-
-        x = x.to(self.device)
-        with self._autocast():
-            return in_halves(output, x).to(x.dtype)
-
-    def _autocast(self):
-        """Use bfloat16 products to learn, and never to judge."""
-        if self.precision_ != "mixed" or not self.module_.training:
-            return nullcontext()
-        # The cache of rounded weights would outlive the step, as training_modes() is
-        # around it: every step would see the weights of the first one.
-        device_type = torch.device(self.device).type
-        return torch.autocast(device_type, dtype=torch.bfloat16, cache_enabled=False)
 
     def get_loss(self, y_pred, y_true, X=None, training=False, costs=()):
         """Return the weighted mean of the loss of each sample and of all costs."""
@@ -118,9 +102,14 @@ class AutoencoderNet(NeuralNet):
         has_listener = self._has_listener("on_batch_begin", "on_batch_end")
         if not has_listener and not self.history[-1]["batches"]:
             self.history.new_batch()  # empty; Checkpoint of skorch looks at it
+        seen = self._seen(prefix, training)
+        self._mind_callbacks(training)
         for batch in iterator:
             if has_listener:
                 self.notify("on_batch_begin", batch=batch, training=training)
+                self._mind_callbacks(training)
+            if seen is not None:
+                seen.append(batch[0])
             step = step_fn(batch, **fit_params)
             loss, batch_size = step["loss"].detach(), len(batch[0])
             if has_listener:
@@ -135,6 +124,20 @@ class AutoencoderNet(NeuralNet):
         self.history.record(name, loss)
         self.history.record(f"{name}_best", loss < best)  # as skorch's scorers do
         self.history.record(f"{prefix}_batch_count", n_batches)
+
+    def _seen(self, prefix, training):
+        """Return a list for the X of each batch, if a score is computed from them."""
+        self.seen_.pop(prefix, None)
+        if not any(
+            is_caching(c) and c.on_train == training for _, c in self.callbacks_
+        ):
+            return None
+        return self.seen_.setdefault(prefix, [])
+
+    def _mind_callbacks(self, training):
+        """Take over what a callback has done to weights that are trained by hand."""
+        if training and self.step_ is not None:
+            self.step_.take_over()
 
     def _has_listener(self, *hooks):
         """Tell whether a callback defines one of these methods, or reads batches."""
@@ -162,10 +165,11 @@ class AutoencoderNet(NeuralNet):
         X, (target, sample_weight) = batch
         loss, output = self.step_(X, target, sample_weight)
         if self.announces_gradients_:
-            named = list(self.get_all_learnable_params())
+            named = list(super().get_all_learnable_params())
             self.notify(
                 "on_grad_computed", named_parameters=named, batch=batch, training=True
             )
+            self.step_.take_over(of_gradients=True)
         self.optimizer_.step()
         return {"loss": loss, "y_pred": output}
 
@@ -195,13 +199,11 @@ class AutoencoderNet(NeuralNet):
                 if not is_out_of_memory(error) or self.n_parts_ >= len(X):
                     raise
             self.n_parts_ *= 2
-            warnings.warn(
+            warn(
                 f"A batch of {len(X)} rows does not fit into memory. It is computed in "
                 f"{self.n_parts_} parts, whose gradients add up: slower, and the same "
                 "but for rounding unless rows of a batch depend on each other (batch "
-                "normalisation). Lower batch_size to avoid it.",
-                UserWarning,
-                stacklevel=2,
+                "normalisation). Lower batch_size to avoid it."
             )
             if training:
                 self._zero_grad_optimizer()
@@ -240,6 +242,7 @@ class AutoencoderNet(NeuralNet):
         return {"loss": loss, "y_pred": output}
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.check_training_readiness()
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.announces_gradients_ = self._has_listener("on_grad_computed")
         self.stops_ = self.interrupted_ = False
@@ -262,7 +265,7 @@ class AutoencoderNet(NeuralNet):
         n_done = len(self.history) - self.n_epochs_before_
         if self.stops_ or n_done >= self.max_epochs:
             raise StopTraining
-        self._forget_batches()
+        self._forget_batches(self.history[-2:-1])  # callbacks may want the last epoch
         self.module_.train()
         if self.max_epochs > 1:
             self.module_.bottleneck.progress = n_done / self.max_epochs
@@ -307,10 +310,98 @@ class AutoencoderNet(NeuralNet):
                 if name in group:
                     group[name] *= share
 
-    def _forget_batches(self):
-        """Drop skorch's record of each batch of the last epoch: they would pile up."""
-        if self.history:
-            self.history[-1]["batches"] = []
+    def load_params(self, *args, checkpoint=None, **kwargs):
+        """Load what skorch has saved: of an optimizer its memory, not its settings.
+
+        The learning rate and the like are those that the estimator has now.
+        """
+        self.device = str(self.device)  # as safetensors wants it
+        if checkpoint is not None:
+            kwargs["checkpoint"] = checkpoint = copy.copy(checkpoint)
+            if self.optimizer_ is None:
+                checkpoint.f_optimizer = None
+        with self._named_after_an_epoch(checkpoint):
+            try:
+                with self._settings_kept():
+                    super().load_params(*args, **kwargs)
+            except (KeyError, RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"What was saved does not fit this net: {error}\nWeights need the "
+                    "same network; an optimizer's memory also needs the same solver, "
+                    "and the same callbacks of the kind of Freezer. f_optimizer=None "
+                    "in the Checkpoint loads the weights alone."
+                ) from error
+
+    def save_params(self, *args, **kwargs):
+        """Save as skorch does, each weight as a tensor of its own.
+
+        In a step by hand they are views of one tensor, and those of convolutions lie in
+        another order, neither of which safetensors takes.
+        """
+        module, own = self.module_, copy.deepcopy(self.module_)
+        for x in itertools.chain(own.parameters(), own.buffers()):
+            x.data = x.data.contiguous()
+        try:
+            vars(self)["module_"] = own
+            super().save_params(*args, **kwargs)
+        finally:
+            vars(self)["module_"] = module
+
+    @contextmanager
+    def _settings_kept(self):
+        """Let the optimizer keep its learning rate and the like."""
+        if self.optimizer_ is None:
+            yield
+            return
+        kept = [dict(group) for group in self.optimizer_.param_groups]
+        yield
+        for group, before in zip(self.optimizer_.param_groups, kept, strict=True):
+            group.clear()
+            group.update(before)
+        self._check_memory()
+        _lay_out_alike(self.optimizer_)
+
+    def _check_memory(self):
+        """Raise if the optimizer has been given the memory of one of another kind."""
+        weight = torch.nn.Parameter(torch.zeros(1))
+        weight.grad = torch.zeros(1)
+        like = self.optimizer([weight], lr=self.lr)
+        try:
+            like.step()
+        except TypeError:  # it wants a closure
+            return
+        names = set(like.state[weight])
+        if any(set(entry) != names for entry in self.optimizer_.state.values()):
+            raise ValueError(f"the memory of {type(like).__name__} is {sorted(names)}.")
+
+    @contextmanager
+    def _named_after_an_epoch(self, checkpoint):
+        """Let skorch make names of files where no history is loaded to make them of."""
+        before = self.history
+        if checkpoint is None or checkpoint.f_history is not None:
+            yield
+            return
+        event = checkpoint.event_name
+        if not any(event in epoch for epoch in before):
+            names = [str(x) for key, x in vars(checkpoint).items() if key[:2] == "f_"]
+            if any("{" in name for name in names):
+                raise ValueError(
+                    "Checkpoint names its files after an epoch, and f_history=None "
+                    "leaves nobody to know which. Set f_history."
+                )
+            self.history = History([{"batches": [{}], event: True}])
+        try:
+            yield
+        finally:
+            self.history = before
+
+    def _forget_batches(self, epochs):
+        """Drop skorch's record of batches but for the last one: they would pile up.
+
+        skorch makes names of files of that one.
+        """
+        for epoch in epochs:
+            del epoch["batches"][:-1]
 
     def fit_loop(self, *args, **kwargs):
         """Run skorch's loop and remember a Ctrl-C, which skorch would swallow."""
@@ -325,7 +416,6 @@ class AutoencoderNet(NeuralNet):
         super().on_train_end(net, X=X, y=y, **kwargs)
         self.module_.eval()
         self.module_.bottleneck.progress = 1.0
-        self._forget_batches()
 
     def train_on(
         self,
@@ -343,8 +433,11 @@ class AutoencoderNet(NeuralNet):
         step,
         penalty,
         compiles,
+        verbose,
     ):
         """Train on rows, judged by `valid` or None; keep only what is learnt.
+
+        Returns the error of a user's callback when all was over, or None.
 
         `step` computes loss and gradients in place of autograd, or is None. `compiles`
         is False, True or the name of a backend of torch.compile.
@@ -360,142 +453,20 @@ class AutoencoderNet(NeuralNet):
         self.batch_size, self.max_epochs = batch_size, max_epochs
         self.streams_, self.callbacks = streams, callbacks
         self.train_split = None if valid is None else predefined_split(valid)
-        self.step_ = step
+        self.step_, self.seen_, self.verbose = step, {}, verbose
+        earlier = self.callbacks_
         self.initialize_callbacks()
+        prepare(self.callbacks_, earlier)
         self.partial_fit(rows)
+        self._forget_batches(self.history)
         state = self._kind_of_optimizer(), self.optimizer_.state_dict()["state"]
         if step is not None:
             step.release()
         self.optimizer_state_ = state if keeps_optimizer else None
-        self.__dict__.update(NOT_IN_TRAINING)
-
-    def snapshot(self):
-        """Return a copy for use, which further training does not change."""
-        net, module = copy.copy(self), copy.deepcopy(self.module_).eval()
-        own = {**_parts_of(module), "history_": copy.copy(self.history)}
-        net.__dict__.update(NOT_IN_TRAINING, exact_=None, **own)
-        return net
-
-    def exact_module(self):
-        """Return the module in double precision, exact whatever the batch.
-
-        A copy, made anew when a weight has changed or was exchanged.
-        """
-        if self.exact_ is None or not self.exact_[0].is_same():
-            exact = copy.deepcopy(self.module_).double()
-            self.exact_ = _Weights(self.module_), exact
-        return self.exact_[1]
-
-    def n_products(self):
-        """Return what `count_products` says of the network."""
-        if self.n_products_ is None:
-            self.n_products_ = count_products(self.module_)
-        return self.n_products_
-
-    def dtype(self):
-        """Return the dtype of the weights: "float32" or "float64"."""
-        return "float64" if self.precision_ == "float64" else "float32"
-
-    def has_float64(self):
-        return torch.device(self.device).type != "mps"
-
-    def sample_losses(self, rows):
-        """Return the loss of each row, ndarray of shape (n_samples,)."""
-        self.module_.eval()
-        return sample_losses(rows, self.criterion_, self.infer)
-
-    def first_rows(self, rows):
-        """Return a few rows as the network gets them."""
-        return rows.take(slice(0, 4))[0].to(self.device)
-
-    def codes(self, rows):
-        """Return the codes of rows, ndarray of shape (n_samples, n_components)."""
-        self.module_.eval()
-        with torch.no_grad():
-            codes = [
-                in_halves(self.module_.encode, x.to(self.device))
-                for x, _ in rows.blocks()
-            ]
-        return torch.cat(codes).cpu().double().numpy()
-
-    def explained_shares(self, rows):
-        """Return the share of the variance that the first 1, 2, ... components explain.
-
-        An ndarray of shape (n_components,).
-        """
-        module, loss = self.module_.eval(), self.criterion_
-        n_components, total = len(module.units), 0.0
-        left = torch.zeros(n_components, dtype=torch.float64)
-        with torch.no_grad():
-            for x, (target, weight) in rows.blocks():
-                x, target = x.to(self.device), target.to(self.device)
-                code = module.encode(x)
-                weight = torch.ones(len(x)) if weight is None else weight
-                weight = weight.to(self.device).double()[:, None]
-                centred = target.double()
-                if not loss.standardized:
-                    mean = torch.from_numpy(rows.output.mean).to(centred)
-                    centred = (centred - mean) / rows.output.scale
-                total += (weight * centred.square()).sum().item()
-                for k in range(n_components):
-                    output = module.decode(code[:, : k + 1])
-                    residual = output - target
-                    if not loss.standardized:
-                        residual = loss.inverse_link(output) - target
-                        residual = residual / rows.output.scale
-                    left[k] += (weight * residual.double().square()).sum().cpu()
-        return 1 - left.numpy() / (total or 1.0)
-
-    def code_spread(self, rows):
-        """Return the spread of the code, ndarray of shape (n_components,)."""
-        code, weight = self.codes(rows.copy(corrupt=None)), rows.weights()
-        if weight is not None:  # a row of weight 0 may hold anything
-            code, weight = code[weight > 0], np.float64(weight[weight > 0])
-        mean = np.average(code, axis=0, weights=weight)
-        return np.sqrt(np.average((code - mean) ** 2, axis=0, weights=weight))
-
-    # skorch nests a plain pickle inside its state, which loses classes that live in
-    # __main__; plain attributes travel with any pickler. Tensors travel on the CPU.
-    def __getstate__(self):
-        if torch.device(self.device).type == "cpu":
-            return {**self.__dict__, "exact_": None}
-        module = copy.deepcopy(self.module_).cpu()
-        moved = {"device": "cpu", **_parts_of(module)}
-        return {**self.__dict__, **moved, "optimizer_state_": None, "exact_": None}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-
-    def __deepcopy__(self, memo):
-        net = memo[id(self)] = object.__new__(type(self))
-        net.__dict__.update(copy.deepcopy({**self.__dict__, "exact_": None}, memo))
-        return net
-
-
-class _Weights:
-    """All parameters and buffers of a module, to tell whether they changed.
-
-    A tenth of the time of `module.parameters()`.
-    """
-
-    def __init__(self, module):
-        self.slots = [
-            (owner, name, value)
-            for part in module.modules()
-            for owner in (part._parameters, part._buffers, part._modules)
-            for name, value in owner.items()
-        ]
-        self.tensors = [x for *_, x in self.slots if isinstance(x, torch.Tensor)]
-        self.versions = self._versions()
-
-    def _versions(self):
-        return [None if x.is_inference() else x._version for x in self.tensors]
-
-    def is_same(self):
-        return (
-            all(owner.get(name) is value for owner, name, value in self.slots)
-            and self._versions() == self.versions
-        )
+        used = [pair for pair in self.callbacks_ if not pair[0].startswith(OURS)]
+        error = self.late_error_
+        self.__dict__.update(NOT_IN_TRAINING, callbacks_=used)
+        return error
 
 
 def _lay_out_alike(optimizer):
@@ -504,26 +475,6 @@ def _lay_out_alike(optimizer):
         for name, value in entry.items():
             if isinstance(value, torch.Tensor) and value.shape == weight.shape:
                 entry[name] = torch.empty_like(weight).copy_(value)
-
-
-def _parts_of(module):
-    """Return what of a net is a module, or a part of one."""
-    return {
-        "module": module,
-        "module_": module,
-        "criterion": module.loss,
-        "criterion_": module.loss,
-    }
-
-
-def sample_losses(rows, loss, predict):
-    """Return the loss of ``predict(X)`` for each row, ndarray of shape (n_samples,)."""
-    losses = []
-    with torch.no_grad():
-        for X, (target, _) in rows.blocks():
-            output = predict(X)
-            losses.append(loss(output, target.to(output.device)))
-    return torch.cat(losses).double().cpu().numpy()
 
 
 def _is_request_to_stop(error):

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from skae._data.images import check_image_shape
-from skae._fitting.callbacks import check_callbacks
 from skae._fitting.checkpoint import check_checkpoint
 from skae._fitting.plan import solver_class_and_options
 from skae._fitting.train import check_compile
+from skae._fitting.user_callbacks import check_callbacks
 from skae._fitting.user_networks import check_network
 from skae._parts import Part, check_is_no_class
 from skae._runtime import check_device
@@ -45,6 +45,7 @@ def check_parameters(estimator):
     check_checkpoint(estimator.checkpoint)
     check_solver(solver_class_and_options(estimator.solver)[0], estimator.alpha)
     check_hidden_layer_sizes(estimator.hidden_layer_sizes)
+    warn_of_unused(estimator)
     check_image_shape(estimator.image_shape)
 
 
@@ -66,6 +67,39 @@ def check_hidden_layer_sizes(sizes):
                 f"hidden_layer_sizes={sizes!r} has the width {size!r}; each width must "
                 "be a whole number of at least 1. Use () for no hidden layer."
             )
+
+
+def warn_of_unused(estimator):
+    """Warn of widths or an activation that a network of the user's never sees."""
+    if isinstance(estimator.network, str):
+        warn_of_whole_list(estimator.hidden_layer_sizes, estimator.n_components)
+        return
+    sizes, activation = estimator.hidden_layer_sizes, estimator.activation
+    unused = [f"hidden_layer_sizes={sizes!r}"] if not isinstance(sizes, str) else []
+    if activation != "silu":
+        unused.append(f"activation={activation!r}")
+    if unused:
+        warn(
+            f"{' and '.join(unused)} shape the networks of skae; a network of your own "
+            "does not get them. Set them in it, or choose network='mlp'."
+        )
+
+
+def warn_of_whole_list(sizes, n_components):
+    """Warn of widths that go on to the code, or fall and rise again."""
+    if isinstance(sizes, str) or len(sizes) < 3:
+        return
+    narrow = min(sizes)
+    hidden = tuple(sizes[: sizes.index(narrow)])
+    rises = narrow < min(sizes[0], sizes[-1])
+    if rises or n_components == sizes[-1] < sizes[-2]:
+        how = "falls and rises again" if rises else f"ends in n_components={narrow}"
+        warn(
+            f"hidden_layer_sizes={sizes!r} {how}, as if it were the whole autoencoder, "
+            "but it is for the encoder's hidden layers alone: the code comes after "
+            "them, and the decoder mirrors them. For a code of the size "
+            f"{narrow} set n_components={narrow} and hidden_layer_sizes={hidden!r}."
+        )
 
 
 def check_solver(solver, alpha):

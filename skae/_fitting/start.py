@@ -210,9 +210,13 @@ def _principal_axes(rows, n_components, generator):
     if rows.dtype == "float32":
         rank_tolerance = 10 * np.finfo(np.float32).eps
     found = variances > rank_tolerance * variances[0].clamp_min(1.0)
-    axes = axes[found]
-    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-    return (axes * largest.sign()).numpy(), variances[found].numpy()
+    return point_largest_up(axes[found].numpy()), variances[found].numpy()
+
+
+def point_largest_up(axes):
+    """Return axes (rows) that point so that their largest entry is positive."""
+    places = np.abs(axes).argmax(1)[:, None]
+    return axes * np.sign(np.take_along_axis(axes, places, 1))
 
 
 def _covariance_times(rows, matrix=None):

@@ -94,13 +94,30 @@ class MLPStep:
         value, gradient = views
         value.copy_(parameter.detach())
         parameter.data, parameter.grad = value, gradient
-        self._placed.append(parameter)
+        self._placed.append((parameter, value, gradient))
 
     def release(self):
         """Give all parameters tensors of their own."""
-        for parameter in self._placed:
+        for parameter, *_ in self._placed:
             parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
             parameter.grad = None
+
+    @torch.no_grad()
+    def take_over(self, of_gradients=False):
+        """Take over weights, or gradients, that a callback has exchanged for others."""
+        for parameter, value, gradient in self._placed:
+            is_frozen = of_gradients and parameter.grad is None
+            if is_frozen or not parameter.requires_grad:
+                raise ValueError(
+                    "A callback has frozen weights, which the default solver does not "
+                    "see: its weights lie in one tensor. Freeze them by Freezer of "
+                    "skorch.callbacks, or pass solver=torch.optim.AdamW."
+                )
+            if of_gradients and parameter.grad.data_ptr() != gradient.data_ptr():
+                gradient.copy_(parameter.grad)
+            if parameter.data_ptr() != value.data_ptr():
+                value.copy_(parameter.data)
+            parameter.data, parameter.grad = value, gradient
 
     @torch.no_grad()
     def __call__(self, X, target, sample_weight):

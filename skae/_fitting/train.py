@@ -1,6 +1,5 @@
 """The training of one fit: skorch's loop with our callbacks and the user's."""
 
-import copy
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,16 +11,18 @@ from skorch.callbacks import ParamMapper
 from skae._fitting.build import optimizer_factory
 from skae._fitting.callbacks import (
     BestEpoch,
+    LoadedStart,
     ProgressLine,
     SklearnCallbacks,
     TimeLimit,
-    unnamed,
 )
 from skae._fitting.checkpoint import Checkpoint
 from skae._fitting.codec import PCAStart
+from skae._fitting.net import OURS
 from skae._fitting.parts import Parts, check_penalty
 from skae._fitting.plan import Plan
 from skae._fitting.step import MLPStep
+from skae._fitting.user_callbacks import copied, has_kind
 from skae._runtime import (
     RandomStreams,
     import_lazy_parts,
@@ -31,6 +32,32 @@ from skae._runtime import (
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 ROWS_TO_CHECK_BY = 5000  # at most
+
+
+@dataclass
+class Trained:
+    """What became of a training.
+
+    Attributes
+    ----------
+    best_epoch : int
+        The epoch whose weights were kept; 0 is the start.
+
+    is_loaded : bool
+        Whether a callback of the user's has loaded or set the weights at the start.
+
+    late_error : Exception or None
+        That of a callback of the user's, when training was over.
+    """
+
+    best_epoch: int = 0
+    is_loaded: bool = False
+    late_error: Exception | None = None
+
+    @property
+    def is_start(self):
+        """Whether the net is where training began."""
+        return self.best_epoch == 0 and not self.is_loaded
 
 
 @dataclass
@@ -60,8 +87,8 @@ class Training:
     checkpoint: Checkpoint | None = None
     keeps_optimizer: bool = False
 
-    def run(self, net, rows, valid, *, start_loss, schedule):
-        """Train a net, restore its best epoch and return the number of that.
+    def run(self, net, rows, valid, *, judge, schedule):
+        """Train a net, restore its best epoch and return what became of it.
 
         Parameters
         ----------
@@ -70,8 +97,9 @@ class Training:
         rows, valid : Rows
             Standardised; `valid` are held out, or None.
 
-        start_loss : float
-            Loss of the held-out rows before training; infinite if it is not known.
+        judge : callable or None
+            ``judge()`` -> loss of the held-out rows at present, if it compares with
+            that of an epoch.
 
         schedule : callable or None
             Makes the learning-rate scheduler of an optimizer.
@@ -80,14 +108,15 @@ class Training:
         import_lazy_parts()
         with self.streams.lent():
             check_penalty(penalty, net.module_, net.first_rows(rows))
-        best, line = self._best_epoch(valid, start_loss), ProgressLine(plan.max_epochs)
+        best = self._best_epoch(valid, np.inf if judge is None else judge())
+        line, loaded = ProgressLine(plan.max_epochs), LoadedStart(best, judge)
         with (
             closing(line),
             explained_memory(plan.batch_size),
             explained_batch_norm(len(rows), plan.batch_size),
             explained_compile(estimator.compile),
         ):
-            net.train_on(
+            late_error = net.train_on(
                 rows,
                 valid,
                 optimizer=optimizer_factory(estimator.solver, plan.alpha),
@@ -96,16 +125,17 @@ class Training:
                 batch_size=plan.batch_size,
                 max_epochs=plan.max_epochs,
                 streams=self.streams,
-                callbacks=self._callbacks(best, line),
+                callbacks=self._callbacks(best, line, loaded),
                 keeps_optimizer=self.keeps_optimizer,
                 step=step_by_hand(net, estimator, self.parts),
                 compiles=estimator.compile,
                 penalty=penalty,
+                verbose=int(estimator.verbose),
             )
         if valid is None:  # the loss of an epoch is measured before its last step
             losses = net.sample_losses(rows.thinned(ROWS_TO_CHECK_BY))
             check_converged(losses, net)
-        return best.best_epoch_
+        return Trained(best.best_epoch_, loaded.is_loaded_, late_error)
 
     def _best_epoch(self, valid, start_loss):
         """Return the callback that keeps the best epoch."""
@@ -114,19 +144,21 @@ class Training:
         patience, tol = self.plan.n_epochs_no_change, self.estimator.tol
         return BestEpoch(monitor, start_loss, patience, tol, settling)
 
-    def _callbacks(self, best, line):
+    def _callbacks(self, best, line, loaded):
         """Return skorch callbacks: ours, copies of the user's, and the checkpoint."""
-        callbacks = [("best_epoch", best)]
+        callbacks = [(f"{OURS}best_epoch", best)]
         if self.estimator.max_time is not None:
-            callbacks.append(("time_limit", TimeLimit(self.estimator.max_time)))
+            callbacks.append((f"{OURS}time_limit", TimeLimit(self.estimator.max_time)))
         if self.report is not None:
-            callbacks.append(("report", self.report))
+            callbacks.append((f"{OURS}report", self.report))
         if self.estimator.verbose:
-            callbacks.append(("progress_line", line))
-        callbacks += copy.deepcopy(list(self.estimator.callbacks or []))
+            callbacks.append((f"{OURS}progress_line", line))
+        callbacks += copied(list(self.estimator.callbacks or []))
+        if self.estimator.callbacks:
+            callbacks.append((f"{OURS}loaded", loaded))
         if self.checkpoint is not None:
             self.checkpoint.best = best
-            callbacks.append(("checkpoint", self.checkpoint))
+            callbacks.append((f"{OURS}checkpoint", self.checkpoint))
         return callbacks
 
 
@@ -154,7 +186,6 @@ def step_by_hand(net, estimator, parts):
     if isinstance(module, PCAStart):
         paths = module.encoder_path, module.decoder_path
     network = module.network
-    callbacks = map(unnamed, estimator.callbacks or [])
     suits = (
         module.recipe["network"] == "mlp"
         and len(network.encoder) > 1
@@ -164,7 +195,8 @@ def step_by_hand(net, estimator, parts):
         and torch.device(net.device).type == "cpu"
         and net.precision_ != "mixed"
         and isinstance(estimator.solver, str)
-        and not any(isinstance(callback, ParamMapper) for callback in callbacks)
+        and not has_kind(estimator.callbacks, ParamMapper)
+        and all(weight.requires_grad for weight in module.parameters())
     )
     if not suits:
         return None

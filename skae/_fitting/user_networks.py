@@ -11,6 +11,7 @@ from torch import nn
 def build_user_network(network, arguments, methods):
     """Return what a class or function of the user's makes of the sizes."""
     check_takes(network, arguments)
+    check_is_called_so(network, arguments)
     network = network(**arguments)
     check_is_module(network, methods)
     return network
@@ -50,6 +51,25 @@ def check_takes(network, arguments):
                 f"network {name} must have a parameter {width}, here "
                 f"{arguments[width]}: {reason}."
             )
+
+
+def check_is_called_so(network, arguments):
+    """Raise if a network of the user's does not take the sizes by their names."""
+    try:
+        signature = inspect.signature(network)
+    except (TypeError, ValueError):  # of some built-in; then Python says it
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        name = getattr(network, "__name__", type(network).__name__)
+        call = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        raise TypeError(
+            f"network {name} is called as {name}({call}), but its parameters are "
+            f"{signature}: {error}. Name its sizes n_features and n_components and "
+            "give all others a default, or pass a function that calls it: "
+            f"lambda n_features, n_components: {name}(...)."
+        ) from None
 
 
 def check_is_module(network, methods):

@@ -11,7 +11,7 @@ from scipy.special import ndtr, stdtrit
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._fitting.codec import link_at_mean
-from skae._fitting.net import sample_losses
+from skae._fitting.inference import sample_losses
 from skae._fitting.plan import FEWEST_HELD_OUT, auto_n_held_out
 from skae._warnings import warn
 
