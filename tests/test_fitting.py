@@ -41,7 +41,7 @@ def fitting(X, seed=0, loss=None, weight=None, **settings):
     data = Rows(X, weight, standardized_target=loss.standardized)
     form = TableForm(X.shape[1:])
     parts = Parts(loss, Bottleneck())
-    data = TrainingData(data, form, form)
+    data = TrainingData(data, form, form, seen=(len(X), 0.0, 1.0, 0.0, 1.0))
     return Fitting(estimator(**settings), data, parts, RandomStreams(seed))
 
 
