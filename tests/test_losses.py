@@ -11,6 +11,8 @@ from scipy.spatial.distance import cosine
 from scipy.special import expit, huber, logit
 from scipy.stats import nbinom, poisson
 from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from skae import AutoencoderTransformer
@@ -241,6 +243,40 @@ def test_dispersion_is_learnt(overdispersed):
     found = fitted.net_.criterion_.log_dispersion.detach().exp().numpy()
     assert found[:10].max() < found[10:].min()
     assert (np.abs(np.log(found / theta)) < np.log(2.5)).all()
+
+
+def rare_counts():
+    """Return counts of two factors, one column of which is hardly ever seen."""
+    rng = np.random.default_rng(1)
+    factors = np.exp(rng.normal(size=(200, 2)))
+    X = rng.poisson(30 * factors @ rng.gamma(1, size=(2, 6))).astype(np.float64)
+    X[:, 2] = rng.random(200) < 0.01
+    return X
+
+
+def test_dispersion_of_poisson_counts_is_far_from_its_start():
+    loss = "negative_binomial"
+    fitted = AutoencoderTransformer(loss=loss, random_state=0).fit(rare_counts())
+    theta = fitted.net_.criterion_.log_dispersion.detach().exp().numpy()
+    assert (np.delete(theta, 2) > 50).all()  # Poisson's is infinite
+    assert fitted.score(rare_counts()) > 0.99  # PCA: 0.997
+
+
+@pytest.mark.parametrize("loss", ["poisson", "negative_binomial"])
+def test_counts_that_pca_rebuilds_far_better_are_warned_of(loss):
+    short = AutoencoderTransformer(loss=loss, max_epochs=2, random_state=0)
+    message = (
+        f"worse than PCA .* leaves 0.1.? of the variance, PCA 0.0033. loss='{loss}"
+    )
+    with pytest.warns(ConvergenceWarning, match=message):
+        short.fit(rare_counts())
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "cosine"])
+def test_losses_near_pca_or_of_shares_are_not_warned_of(loss):
+    X = load_digits().data[:300] / 16
+    settings = {"max_epochs": 2, "random_state": 0}
+    AutoencoderTransformer(2, loss=loss, **settings).fit(X)
 
 
 def test_dispersion_is_kept_by_copies(overdispersed):

@@ -26,7 +26,7 @@ __all__ = [
     "read_training_data",
 ]
 
-MOST_MAGNITUDE = 1e151
+MOST_MAGNITUDE = {"float64": 1e151, "float32": 1e36}
 ROUNDING = 1e-6  # by which resizing may leave the range of a loss
 
 
@@ -249,18 +249,22 @@ def _widened(limits, seen):
 def _check_values(rows, loss, loss_name):
     """Raise if values are too large to square, or out of the range of the loss."""
     name = "X" if rows.target is None else "X_target"
-    _check_magnitude(rows.limits(), "X")
-    _check_magnitude(rows.output.limits(), name)
+    _check_magnitude(rows, "X")
+    _check_magnitude(rows.output, name)
     _check_target_range(rows.output, loss, loss_name, name)
 
 
-def _check_magnitude(limits, name):
-    """Raise if squares of such values are beyond what a double can hold."""
-    largest = max(map(abs, limits))
-    if largest > MOST_MAGNITUDE:
+def _check_magnitude(rows, name):
+    """Raise if squares, or results in the dtype of X, are beyond what it can hold."""
+    largest, dtype = max(map(abs, rows.limits())), rows.result_dtype()
+    most = MOST_MAGNITUDE[dtype]
+    if largest > most:
+        what, advice = "their squares overflow", ""
+        if dtype == "float32":
+            what, advice = "results in float32 may overflow", ", or pass float64"
         raise ValueError(
-            f"{name} has values of up to {largest:.3g}, so large that their squares "
-            f"overflow (over {MOST_MAGNITUDE:g}). Divide {name} by a constant first."
+            f"{name} has values of up to {largest:.3g}, so large that {what} (over "
+            f"{most:g}). Divide {name} by a constant first{advice}."
         )
 
 
