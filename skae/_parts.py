@@ -36,7 +36,8 @@ class Part(BaseEstimator):
         """Return the class of what is in a parameter that is a list, by name."""
         return {}
 
-    def set_params(self, **params):
+    def set_params(self, **params: object) -> Self:
+        """Set parameters, and those of parts in it that are objects."""
         check_nested(self, params)
         return super().set_params(**params)
 
