@@ -313,9 +313,7 @@ class NegativeBinomial(CountLoss):
     AutoencoderTransformer(loss=NegativeBinomial())
     """
 
-    # How much faster than the network log(theta) learns. It starts at 0 and may have to
-    # go far, and a training has a few hundred steps.
-    PACE = 30.0
+    PACE = 3.0  # how much faster than the network log(theta), which starts at 0, learns
 
     def build(self, mean: Array) -> None:
         super().build(mean)

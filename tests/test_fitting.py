@@ -438,6 +438,7 @@ def test_poor_network_warns_of_a_better_rival(settings, rival):
         poor.fit(X)
 
 
+@pytest.mark.filterwarnings("ignore:.*asks for more than squared errors")
 def test_poor_network_warns_with_a_link():
     X = np.tile([0.01, 0.99, 0.01], (200, 1))
     poor = estimator(init="random", loss="log_loss", max_epochs=1, learning_rate=1e-9)

@@ -167,7 +167,8 @@ class Fitting:
             if self.stream is not None and self._is_worse(self.stream, SLACK):
                 self._start_again()
             self.verdict = Verdict.none("partial_fit holds no rows out")
-            self._finish()
+            rows = self._standardized(self.rows).copy(corrupt=None)
+            self.explained_variance_ratio = self._explained_shares(rows)
         return self
 
     def _may_settle(self):
