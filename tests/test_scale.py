@@ -141,6 +141,7 @@ def test_masks_after_larger_pixels_are_warned_of():
         estimator.transform(MASKS.astype(np.uint8))
 
 
+@pytest.mark.filterwarnings("ignore:.*asks for more than squared errors")
 @pytest.mark.parametrize(
     ("X", "message"),
     [
