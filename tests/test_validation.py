@@ -530,7 +530,7 @@ def test_y_is_ignored(y):
 # Parameters
 
 BAD_PARAMETERS = {
-    "n_components": [0, -1, 2.5, "2", None],
+    "n_components": [0, -1, 2.5, "2"],
     "network": ["cnn", None, 3],
     "image_shape": ["square", 28, {28}, np.array([7, 5])],
     "channel_order": ["middle", None, -1],
