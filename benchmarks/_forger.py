@@ -93,7 +93,7 @@ class Forger:
         """Return another file, and whether an array has other values."""
         facts, arrays = taken_apart(data)
         is_filled = False
-        for _ in range(self.rng.integers(1, 4)):
+        for _ in range(self.one_of([1, 1, 1, 2, 3])):
             if self.rng.random() < 0.75:
                 self.change_facts(facts)
             else:
@@ -157,12 +157,12 @@ class Forger:
         """Return another value of its type, or one that is written like it."""
         if isinstance(value, bool):
             return self.one_of([not value, int(value)])
+        if isinstance(value, int) and abs(value) > 1e300:
+            return -value
         if isinstance(value, (int, float)):
-            factors = (-1, 2, 0.5, 1e10, 1e-10)
-            return self.one_of(
-                [value + 1, value - 1, str(value), [value], float(value), int(value)]
-                + [value * factor for factor in factors]
-            )
+            others = [value + 1, value - 1, -value, str(value), [value], float(value)]
+            others += [value * factor for factor in (2, 0.5, 1e10, 1e-10)]
+            return self.one_of([*others, int(value) if abs(value) < 1e300 else 0])
         if isinstance(value, str):
             return self.one_of(
                 [self.one_of(self.words), value.upper(), value + "\ud800", [value]]
@@ -171,7 +171,7 @@ class Forger:
             return self.one_of(
                 [value[:-1], value[::-1], value * 2, dict.fromkeys(map(str, value))]
             )
-        return [value] if value is None else list(value.items())
+        return [value] if value is None else [list(pair) for pair in value.items()]
 
     def change_arrays(self, arrays):
         """Change one array or its name; return whether its values are others."""
@@ -186,7 +186,12 @@ class Forger:
             arrays[name], arrays[other] = arrays[other], x
         elif way == 3:
             arrays[name] = self.one_of(
-                [x.reshape(-1), x[None], x[:1], x.mT if x.dim() > 1 else x[:0]]
+                [
+                    x.reshape(-1),
+                    x[None],
+                    x.reshape(-1)[:1],
+                    x.T if x.dim() == 2 else x[None],
+                ]
             )
         elif way == 4:
             arrays[name] = x.to(

@@ -2,9 +2,9 @@
 
     python benchmarks/model_files.py [--count 20000] [--damaged 80000] [--seed 0]
 
-Small models of ten kinds are dumped (tables, images, targets, all sorts of bottlenecks
-and parts, a density, names and containers, the optimizer), and their files changed at
-random. Each is read by `skae.load`; refused is a ModelFileError.
+Small models of eleven kinds are dumped (tables, images, targets, all sorts of
+bottlenecks and parts, a density, names and containers, the optimizer), and their files
+changed at random. Each is read by `skae.load`; refused is a ModelFileError.
 
 Damaged: bits flipped, bytes replaced, pieces cut out, doubled, zeroed or swapped, the
 end cut off or random bytes added. Such a file is refused, or gives the same codes as
@@ -111,12 +111,13 @@ def models():
             {},
         ),
         "parts": (new(**parts).partial_fit(X), X, None, optimizer),
-        "optimizer": (
-            new(loss="negative_binomial").partial_fit(X).partial_fit(X),
+        "counts": (
+            new(loss="negative_binomial", solver="sgd").partial_fit(X).partial_fit(X),
             X,
             None,
             optimizer,
         ),
+        "optimizer": (new().partial_fit(X).partial_fit(X), X, None, optimizer),
     }
 
 
@@ -141,6 +142,7 @@ class Watch:
 
 def used(model, X, target):
     """Use a model in every way; return its codes, and why it is not trained on."""
+    X, target = as_it_says(model, X, target)
     code = np.asarray(model.transform(X))
     model.get_feature_names_out()
     given = {"X_target": target}
@@ -169,6 +171,19 @@ def used(model, X, target):
     assert np.array_equal(load(file).transform(X), code, equal_nan=True)
     is_finite = all(np.isfinite(np.asarray(one, float)).all() for one in results)
     return code, is_finite, trained_on(again, X, target)
+
+
+def as_it_says(model, X, target):
+    """Return X and X_target with the names, the shape and the dtype of the header."""
+    if isinstance(X, pd.DataFrame):
+        return X.set_axis(getattr(model, "feature_names_in_", X.columns), axis=1), None
+    forms = (model._form, X), (model._target_form, target)
+    return [
+        x
+        if x is None
+        else x.reshape(-1, *form.row_shape).astype(form.result_dtype(x.dtype))
+        for form, x in forms
+    ]
 
 
 def trained_on(model, X, target):

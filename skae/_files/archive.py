@@ -113,11 +113,12 @@ def unpack(data, kind, newest):
         raise ModelFileError("it is damaged: the checksum of its header differs.")
     facts = json.loads(text)
     _check_text(facts)
-    if facts["format"] != kind or type(facts["format_version"]) is not int:
+    version = facts["format_version"]
+    if facts["format"] != kind or type(version) is not int or version < 1:
         raise ModelFileError("it was not written by skae.dump.")
-    if facts["format_version"] > newest:
+    if version > newest:
         raise ModelFileError(
-            f"it has format version {facts['format_version']}, of a newer skae "
+            f"it has format version {version}, of a newer skae "
             f"({facts['versions']['skae']}); this one reads up to {newest}. "
             "Upgrade skae."
         )

@@ -7,6 +7,7 @@ import torch
 
 from skae._files.archive import with_tensors, without_tensors
 from skae._files.schema import SchemaError, check_array, check_finite
+from skae._fitting.codec import PCAStart
 from skae._fitting.plan import SOLVERS
 from skae._fitting.stream import Stream
 from skae._runtime import RandomStreams, import_lazy_parts
@@ -46,8 +47,7 @@ def restore_optimizer(encoded, tensors, net, solver, *, is_foreign):
         return None
     weights = [weight for _, weight in net.get_all_learnable_params()]
     shapes = [tuple(shape) for shape in encoded["shapes"]]
-    n_weights = sum(weight.numel() for weight in weights)
-    if shapes not in ([tuple(weight.shape) for weight in weights], [(n_weights,)]):
+    if shapes not in (_flat_shapes(net, weights), [tuple(x.shape) for x in weights]):
         raise SchemaError("the optimizer is one of other weights.")
     entries = with_tensors(encoded["entries"], tensors)
     state = dict(zip(encoded["keys"], entries, strict=True))
@@ -56,25 +56,60 @@ def restore_optimizer(encoded, tensors, net, solver, *, is_foreign):
     return (solver, shapes), state
 
 
+def _flat_shapes(net, weights):
+    """Return the shape of all weights as `MLPStep` keeps them, in a list."""
+    n_weights = sum(weight.numel() for weight in weights)
+    has_paths = isinstance(net.module_, PCAStart)  # with a bias that is always zero
+    return [(n_weights + has_paths * len(net.module_.units),)]
+
+
 def _try_step(solver, shapes, dtype, state):
     """Raise unless an optimizer can make a step in this state."""
     import_lazy_parts()
-    options = next((own for kind, own in SOLVERS.values() if kind is solver), {})
-    with torch.enable_grad():
-        weights = [torch.zeros(shape, dtype=dtype).requires_grad_() for shape in shapes]
-    for weight in weights:
-        weight.grad = torch.full_like(weight, 1e-3)
     try:
-        optimizer = solver(weights, lr=1e-3, **options)
-        groups = optimizer.state_dict()["param_groups"]
-        state = copy.deepcopy(state)
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
-        optimizer.step(lambda: torch.zeros(()))
-        found = optimizer.state_dict()["state"]
+        _check_is_like(state, _after_step(solver, shapes, dtype, {}))
+        after = _after_step(solver, shapes, dtype, copy.deepcopy(state))
     except Exception as error:
         raise SchemaError(f"the optimizer cannot go on: {error}") from error
-    if set(state) - set(range(len(weights))) or not _is_finite([weights, found]):
+    if not _is_finite(after):
         raise SchemaError("the optimizer cannot go on: its numbers are not its own.")
+
+
+def _after_step(solver, shapes, dtype, state):
+    """Return weights and state of an optimizer after a step from zero."""
+    options = next((own for kind, own in SOLVERS.values() if kind is solver), {})
+    weights = [torch.nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape in shapes]
+    for weight in weights:
+        weight.grad = torch.full_like(weight, 1e-3)
+    optimizer = solver(weights, lr=1e-3, **options)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    optimizer.step(lambda: torch.zeros(()))
+    return [weight.detach() for weight in weights], optimizer.state_dict()["state"]
+
+
+def _check_is_like(state, after):
+    """Raise unless a state has the names, shapes and dtypes of one after a step.
+
+    torch writes where its fused optimizers' tensors should end, not where they do. Of
+    those whose state grows (LBFGS) none is fused.
+    """
+    for key, entry in state.items():
+        wanted = after[1][key]
+        if any(isinstance(value, list) for value in wanted.values()):
+            continue
+        if _looks(entry) != _looks(wanted):
+            raise SchemaError(f"entry {key} has other names, shapes or dtypes.")
+
+
+def _looks(entry):
+    """Return names and shapes of an entry of an optimizer's state."""
+    return {
+        name: (tuple(value.shape), value.dtype)
+        if isinstance(value, torch.Tensor)
+        else type(value)
+        for name, value in entry.items()
+    }
 
 
 def _is_finite(value):
@@ -83,7 +118,7 @@ def _is_finite(value):
         return bool(value.isfinite().all())
     if isinstance(value, dict):
         value = list(value.values())
-    return not isinstance(value, list) or all(map(_is_finite, value))
+    return not isinstance(value, (list, tuple)) or all(map(_is_finite, value))
 
 
 def describe_pieces(stream, arrays):
