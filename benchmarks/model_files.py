@@ -2,7 +2,7 @@
 
     python benchmarks/model_files.py [--count 20000] [--damaged 80000] [--seed 0]
 
-Small models of eleven kinds are dumped (tables, images, targets, all sorts of
+Small models of eleven kinds are dumped (tables, images, a target, all sorts of
 bottlenecks and parts, a density, names and containers, the optimizer), and their files
 changed at random. Each is read by `skae.load`; refused is a ModelFileError.
 
@@ -31,6 +31,7 @@ import pickle
 import sys
 import warnings
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -61,64 +62,73 @@ WORKS = ("works", "works, says why it is not trained on")
 SAYS_WHY = (
     "was built with",
     "diverged",
+    "Fitting the mixture model failed",
     "is not available",
     "no weight decay",
     "needs",
 )
 
 
-# Models
+# Models: each function returns a fitted one, X, X_target and options of dump
+
+X = load_digits().data[:120]
+IMAGES = (X.reshape(-1, 8, 8) * 15).astype(np.uint8)
+TARGET = IMAGES[:, ::2, ::2]
+FRAME = pd.DataFrame(X[:, :12], columns=[f"pixel {k}" for k in range(12)])
+WITH_OPTIMIZER = {"keep_optimizer": True, "keep_components": True}
 
 
-def digits():
-    X = load_digits().data[:120]
-    return X, (X.reshape(-1, 8, 8) * 15).astype(np.uint8)
-
-
-def models():
-    """Return what is dumped, by name: fitted estimator, X, X_target and options."""
-    X, images = digits()
-    frame = pd.DataFrame(X[:, :12], columns=[f"pixel {k}" for k in range(12)])
+def new(n_components=2, **settings):
     small = {"hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0}
+    return AutoencoderTransformer(n_components, **{**small, **settings})
 
-    def new(n_components=2, **settings):
-        return AutoencoderTransformer(n_components, **{**small, **settings})
 
-    random_state = np.random.RandomState(0)
-    parts = {
-        "loss": Huber(0.5),
-        "penalty": Sum([SparsityPenalty(), ContractivePenalty(0.1)]),
-        "corruption": Chain([MaskingNoise(), SwapNoise(0.2)]),
-        "solver": torch.optim.RMSprop,
-        "random_state": random_state,
-    }
-    codebook = VectorQuantizedBottleneck(8, n_groups=2)
-    conv = {"network": "conv", "hidden_layer_sizes": (2,), "max_epochs": 1}
-    named = new(density="gaussian_mixture").set_output(transform="pandas")
-    optimizer = {"keep_optimizer": True, "keep_components": True}
-    return {
-        "table": (new(early_stopping=True).fit(X), X, None, {}),
-        "random": (new(init="random", precision="float32").fit(X), X, None, {}),
-        "images": (new(**conv).fit(images), images, None, {}),
-        "variational": (new(bottleneck="variational").fit(X), X, None, {}),
-        "codebook": (new(4, bottleneck=codebook).fit(X), X, None, {}),
-        "ordered": (new(0.5, bottleneck="ordered").fit(X), X, None, {}),
-        "density": (named.fit(frame), frame, None, {}),
-        "target": (
-            new(network="mlp").fit(images, X_target=images[:, ::2, ::2]),
-            images,
-            images[:, ::2, ::2],
-            {},
-        ),
-        "parts": (new(**parts).partial_fit(X), X, None, optimizer),
-        "counts": (
-            new(loss="negative_binomial", solver="sgd").partial_fit(X).partial_fit(X),
-            X,
-            None,
-            optimizer,
-        ),
-        "optimizer": (new().partial_fit(X).partial_fit(X), X, None, optimizer),
-    }
+def of_table(*sizes, **settings):
+    return new(*sizes, **settings).fit(X), X, None, {}
+
+
+def of_images():
+    model = new(network="conv", hidden_layer_sizes=(2,), max_epochs=1)
+    return model.fit(IMAGES), IMAGES, None, {}
+
+
+def of_target():
+    return new(network="mlp").fit(IMAGES, X_target=TARGET), IMAGES, TARGET, {}
+
+
+def of_names():
+    model = new(density="gaussian_mixture").set_output(transform="pandas")
+    return model.fit(FRAME), FRAME, None, {}
+
+
+def of_pieces(**settings):
+    model = new(**settings).partial_fit(X).partial_fit(X)
+    return model, X, None, WITH_OPTIMIZER
+
+
+def of_parts():
+    return of_pieces(
+        loss=Huber(0.5),
+        penalty=Sum([SparsityPenalty(), ContractivePenalty(0.1)]),
+        corruption=Chain([MaskingNoise(), SwapNoise(0.2)]),
+        solver=torch.optim.RMSprop,
+        random_state=np.random.RandomState(0),
+    )
+
+
+MODELS = {
+    "table": partial(of_table, early_stopping=True),
+    "random": partial(of_table, init="random", precision="float32"),
+    "variational": partial(of_table, bottleneck="variational"),
+    "codebook": lambda: of_table(4, bottleneck=VectorQuantizedBottleneck(8, 2)),
+    "ordered": partial(of_table, 0.5, bottleneck="ordered"),
+    "images": of_images,
+    "target": of_target,
+    "density": of_names,
+    "parts": of_parts,
+    "counts": partial(of_pieces, loss="negative_binomial", solver="sgd"),
+    "optimizer": of_pieces,
+}
 
 
 # What comes of them
@@ -130,6 +140,12 @@ class Watch:
     def __init__(self):
         self.is_on, self.seen = False, []
         sys.addaudithook(self)
+
+    def __enter__(self):
+        self.is_on = True
+
+    def __exit__(self, *error):
+        self.is_on = False
 
     def __call__(self, event, arguments):
         if not self.is_on or event not in EXECUTING:
@@ -227,31 +243,28 @@ def main():
     options = arguments.parse_args()
     use_one_thread()
     rng, counts = np.random.default_rng(options.seed), Counter()
-    fitted = models()
-    codes = {name: np.asarray(m.transform(X)) for name, (m, X, *_) in fitted.items()}
-    files = {name: dumped(m, **o) for name, (m, _, _, o) in fitted.items()}
+    models = {name: make() for name, make in MODELS.items()}
+    files = {name: dumped(model, **o) for name, (model, _, _, o) in models.items()}
+    codes = {name: np.asarray(m.transform(X)) for name, (m, X, *_) in models.items()}
     forger = Forger(list(files.values()), rng)
-    for name, (_, X, target, _) in fitted.items():  # imports what use needs
-        outcome(files[name], X, target, None, False)
-    torch.compiler.list_backends()
+    torch.compiler.list_backends()  # imports what use may need, as does the next line
+    for name, (_, X, target, _) in models.items():
+        assert outcome(files[name], X, target, None, False) == "works"
     watch, before = Watch(), peak()
     for number in range(options.count + options.damaged):
-        name = list(fitted)[number % len(fitted)]
-        _, X, target, _ = fitted[name]
-        if number < options.count:
-            kind, (file, is_filled) = "forged", forger(files[name])
-            code = None
+        name = list(models)[number % len(models)]
+        _, X, target, _ = models[name]
+        kind = "forged" if number < options.count else "damaged"
+        if kind == "forged":
+            code, (file, is_filled) = None, forger(files[name])
         else:
-            kind, file, is_filled = "damaged", damaged(files[name], rng), False
-            code = codes[name]
-        watch.is_on = True
-        found = outcome(file, X, target, code, is_filled)
-        watch.is_on = False
+            code, file, is_filled = codes[name], damaged(files[name], rng), False
+        with watch:
+            found = outcome(file, X, target, code, is_filled)
         counts[kind, name, found] += 1
         if "escape" in found:
             progress(f"{number} {name}: {found}")
-    grown, asked = peak() - before, Counter(watch.seen)
-    show(counts, asked, grown, options)
+    show(counts, Counter(watch.seen), peak() - before, options)
 
 
 def dumped(model, **options):

@@ -1,7 +1,9 @@
 """Model files, pickles, and what hostile or damaged ones do."""
 
 import copy
+import gzip
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -10,8 +12,10 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -28,8 +32,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-import skae._files.model_file
 from skae import AutoencoderTransformer, ModelFileError, dump, load
+from skae._files.model_file import FORMAT_VERSION
 from skae.bottlenecks import TopKBottleneck, VectorQuantizedBottleneck
 from skae.corruption import Chain, MaskingNoise, SwapNoise
 from skae.losses import Huber
@@ -375,7 +379,7 @@ def test_callbacks_are_said_to_be_left_out(path):
     assert load(path).callbacks is None
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.json")))
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("v*.json")))
 def test_files_of_released_versions_are_read(name):
     expected = json.loads((FOLDER / name).read_text())
     with warnings.catch_warnings():
@@ -385,10 +389,139 @@ def test_files_of_released_versions_are_read(name):
     np.testing.assert_allclose(code, expected["code"], rtol=1e-5, atol=1e-5)
 
 
+PICKLES = sorted(path.stem for path in FOLDER.glob("*.pickle"))
+
+
+@pytest.mark.parametrize("name", PICKLES)
+def test_pickles_of_released_versions_are_read(name):
+    expected = json.loads((FOLDER / f"{name}.json").read_text())
+    restored = pickle.loads((FOLDER / f"{name}.pickle").read_bytes())
+    rows = np.array(expected["X"], expected["dtype"])
+    code = restored.transform(rows)
+    np.testing.assert_allclose(code, expected["code"], rtol=1e-5, atol=1e-5)
+    assert restored.reconstruct(rows).shape == rows.shape
+    n_epochs = restored.n_epochs_
+    assert restored.partial_fit(rows).n_epochs_ == n_epochs + 1
+
+
+def test_there_are_pickles_of_tables_and_images():
+    assert PICKLES == ["pickle_0.1.0_image", "pickle_0.1.0_table"]
+    for name in PICKLES:
+        assert (FOLDER / f"{name}.pickle").stat().st_size < 60_000
+
+
 def test_there_is_a_file_of_each_format():
     versions = {path.stem.split("_")[0] for path in FOLDER.glob("*.safetensors")}
-    expected = {f"v{n + 1}" for n in range(skae._files.model_file.FORMAT_VERSION)}
+    expected = {f"v{n + 1}" for n in range(FORMAT_VERSION)}
     assert versions == expected
+
+
+# Binary files in place of a path
+
+
+class Bytes:
+    """What has a method and nothing else."""
+
+    def __init__(self, data=b"", most=None):
+        self.data, self.most = data, most
+
+    def read(self):
+        return bytearray(self.data)
+
+    def write(self, data):
+        self.data += data[: self.most]
+        return self.most and min(self.most, len(data))
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda path, mode: open(path, mode),
+        lambda path, mode: open(path, mode, buffering=0),
+        lambda path, mode: gzip.open(path, mode),
+    ],
+    ids=["buffered", "raw", "gzip"],
+)
+def test_open_files_are_taken(opened, fitted, path):
+    with opened(path, "wb") as file:
+        dump(fitted, file)
+        assert not file.closed
+    with opened(path, "rb") as file:
+        assert_same(load(file), fitted, X)
+
+
+@pytest.mark.parametrize("most", [None, 1000])
+def test_whatever_reads_and_writes_bytes_is_taken(most, fitted, file):
+    target = Bytes(most=most)
+    dump(fitted, target)
+    assert len(target.data) == file.stat().st_size
+    assert_same(load(target), fitted, X)
+
+
+def test_file_is_written_and_read_from_where_it_stands(fitted, file):
+    stream = io.BytesIO(b"before")
+    stream.seek(6)
+    dump(fitted, stream)
+    assert stream.getvalue().startswith(b"before")
+    assert stream.tell() == 6 + file.stat().st_size
+    stream.seek(6)
+    assert_same(load(stream), fitted, X)
+    with pytest.raises(ModelFileError, match=r"BytesIO: nothing is left.*seek\(0\)"):
+        load(stream)
+
+
+def test_files_in_text_mode_are_refused(fitted, file):
+    before = file.read_bytes()
+    with open(file, encoding="latin-1") as text:
+        with pytest.raises(TypeError, match="model.safetensors' is open in text mode"):
+            load(text)
+        with pytest.raises(TypeError, match="text mode.*'wb'"):
+            dump(fitted, text)
+    with tempfile.NamedTemporaryFile("w+") as text:
+        with pytest.raises(TypeError, match="text mode.*BytesIO"):
+            dump(fitted, text)
+        with pytest.raises(TypeError, match="text mode.*'rb'"):
+            load(text)
+    with pytest.raises(TypeError, match="the StringIO is open in text mode"):
+        dump(fitted, io.StringIO())
+    words = SimpleNamespace(read=lambda: "words")
+    with pytest.raises(TypeError, match="text mode"):
+        load(words)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [b"a"], b"model.safetensors"])
+def test_what_is_no_file_is_refused(wrong, fitted):
+    with pytest.raises(
+        TypeError, match=f"method 'write', not a {type(wrong).__name__}"
+    ):
+        dump(fitted, wrong)
+    with pytest.raises(TypeError, match=f"method 'read', not a {type(wrong).__name__}"):
+        load(wrong)
+
+
+def test_bytes_are_told_of_bytesio():
+    with pytest.raises(TypeError, match="Put bytes into io.BytesIO"):
+        load(b"model")
+
+
+def test_file_that_is_not_open_for_it_is_refused(fitted, file):
+    with open(file, "rb") as opened, pytest.raises(OSError, match="not open to write"):
+        dump(fitted, opened)
+    with open(file, "wb") as opened, pytest.raises(OSError, match="not open to read"):
+        load(opened)
+
+
+def test_full_file_is_an_error(fitted):
+    with pytest.raises(OSError, match="the Bytes takes no more"):
+        dump(fitted, Bytes(most=0))
+
+
+def test_nothing_is_written_of_what_has_no_file():
+    target = io.BytesIO()
+    with pytest.raises(NotFittedError):
+        dump(estimator(), target)
+    assert target.getvalue() == b""
 
 
 # Damaged and hostile files

@@ -223,7 +223,8 @@ def read(source):
         raise _is_in_text_mode(source, "rb")
     data = bytes(data)
     if not data:
-        raise ModelFileError("nothing is left to read. Call seek(0) first?")
+        name = name_of_file(source)
+        raise ModelFileError(f"{name}: nothing is left to read. Call seek(0) first?")
     return data
 
 

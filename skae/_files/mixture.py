@@ -26,6 +26,7 @@ FACTS = {
 }
 ROUNDING = 1e-6  # by how much products of matrices may differ
 MOST_SPREADS = 20  # no draw is further from its mean
+MOST_REACH = 1e155  # of a code; no fit takes rows of more than 1e151
 
 
 def describe_mixture(density, arrays):
@@ -100,7 +101,7 @@ def _check_numbers(density, numbers, n_components, dtype):
     spread = np.sqrt(max(variances.max(), 0))
     reach = np.abs(numbers["means_"]).max() + MOST_SPREADS * spread
     is_right &= variances.min() > -ROUNDING * variances.max()
-    is_right &= bool(reach < np.finfo(dtype).max)
+    is_right &= bool(reach < min(np.finfo(dtype).max, MOST_REACH))
     if not (is_right and _agree(numbers, matrices)):
         raise SchemaError("the numbers of its density are those of no mixture.")
 
