@@ -1,169 +1,289 @@
-"""Whether damaged and forged model files are refused.
+"""Whether damaged and forged model files are refused, or work.
 
-    python benchmarks/model_files.py [--count 100000] [--seed 0]
+    python benchmarks/model_files.py [--count 20000] [--damaged 80000] [--seed 0]
 
-A small fitted model is dumped, and its file changed at random `count` times: bits
-flipped, bytes replaced, pieces cut out, doubled, zeroed or swapped, the end cut off or
-random bytes added, numbers of the header changed with checksums that are right again.
-Each is read by `skae.load`. Refused is a ModelFileError. Unchanged is a file that is
-read and gives the same codes as the first one, to the last bit; for forged headers, in
-which parameters may be others, a file that is read at all and gives finite codes counts
-as "read". Everything else is an escape: another exception, other codes, a file that was
-written or a process that was started while reading. Memory is the largest growth of the
-process; above 100 MB it is an escape too.
+Small models of eleven kinds are dumped (tables, images, targets, all sorts of bottlenecks
+and parts, a density, names and containers, the optimizer), and their files changed at
+random. Each is read by `skae.load`; refused is a ModelFileError.
+
+Damaged: bits flipped, bytes replaced, pieces cut out, doubled, zeroed or swapped, the
+end cut off or random bytes added. Such a file is refused, or gives the same codes as
+the first one, to the last bit (unchanged).
+
+Forged: one to three changes of what the header says or of the arrays, and checksums
+that are right again. Values become others of their type or of another one, words that
+mean something elsewhere, or what another model's file has in that place; keys and
+arrays are dropped, added, renamed and exchanged; arrays get other shapes, dtypes and
+values. Such a file is refused, or works: transform, inverse_transform, reconstruct,
+score, score_samples, reconstruction_error, sample, interpolate, quantize, attributes,
+repr and HTML, pickle, dump and load again, and partial_fit do what they should, with
+finite numbers where no array was filled with others. Where partial_fit refuses to go on
+for the sake of a parameter, as it does for the same value in `set_params`, the file
+counts as "works, says why it is not trained on".
+
+Everything else is an escape: another exception, other codes, or something that was
+executed, imported or written. Memory is the largest growth of the process; above 200 MB
+it is an escape too.
 """
 
-import hashlib
-import json
-import struct
+import io
+import pickle
 import sys
-import tempfile
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _common import parser, peak, report
+import torch
+from _common import parser, peak, progress, report, use_one_thread
+from _forger import Forger, damaged
 from sklearn.datasets import load_digits
 
 from skae import AutoencoderTransformer, ModelFileError, dump, load
+from skae.bottlenecks import VectorQuantizedBottleneck
+from skae.corruption import Chain, MaskingNoise, SwapNoise
+from skae.losses import Huber
+from skae.penalties import ContractivePenalty, SparsityPenalty, Sum
 
-EXECUTING = ("os.system", "subprocess.Popen", "os.exec", "exec", "import", "open")
-MOST_MEMORY = 100  # MB of growth; the file has 0.02
-NUMBERS = (0, -1, 1, 2, 10**6, 10**12, 2**63, 0.5, None, True, "os.system", [], {})
-
-
-def fitted():
-    X = load_digits().data[:200]
-    model = AutoencoderTransformer(
-        2, hidden_layer_sizes=(4,), bottleneck="ordered", max_epochs=2, random_state=0
-    )
-    return model.fit(X), X[:20]
-
-
-def damaged(data, rng):
-    """Return the file with a piece of it changed."""
-    data, (a, b) = bytearray(data), sorted(rng.integers(len(data), size=2))
-    b = min(b, a + int(rng.integers(1, 64)))
-    way = rng.integers(8)
-    if way == 0:
-        data[a] ^= 1 << rng.integers(8)
-    elif way == 1:
-        data[a] = rng.integers(256)
-    elif way == 2:
-        del data[a:b]
-    elif way == 3:
-        data[a:a] = data[a:b]
-    elif way == 4:
-        data[a:b] = bytes(b - a)
-    elif way == 5:
-        data[a:b] = data[a:b][::-1]
-    elif way == 6:
-        del data[a:]
-    else:
-        data += rng.bytes(int(rng.integers(1, 64)))
-    return bytes(data)
+EXECUTING = (
+    *("compile", "ctypes.dlopen", "exec", "import", "open"),
+    *("os.exec", "os.fork", "os.mkdir", "os.posix_spawn", "os.remove", "os.rename"),
+    *("os.system", "shutil.rmtree", "socket.connect", "subprocess.Popen"),
+    *("tempfile.mkdtemp", "tempfile.mkstemp"),
+)
+MOST_MEMORY = 200  # MB of growth; the files have 0.1
+ATTRIBUTES = (
+    *("decoder_", "encoder_", "explained_variance_", "hidden_layer_sizes_", "history_"),
+    *("mean_", "n_parameters_", "validation_loss_"),
+)
+# Why training may not go on: what partial_fit says of a parameter or of X.
+WORKS = ("works", "works, says why it is not trained on")
+SAYS_WHY = (
+    "was built with",
+    "diverged",
+    "is not available",
+    "no weight decay",
+    "needs",
+)
 
 
-def forged(data, rng):
-    """Return the file with a value of its header changed, and right checksums."""
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    facts = json.loads(header["__metadata__"]["skae"])
-    places = list(_places(facts))
-    holder, key = places[rng.integers(len(places))]
-    value = NUMBERS[rng.integers(len(NUMBERS))]
-    if rng.random() < 0.2:
-        del holder[key]
-    else:
-        holder[key] = value
-    text = json.dumps(facts)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    header["__metadata__"] = {"skae": text, "skae_sha256": digest}
-    header = json.dumps(header).encode()
-    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+# Models
 
 
-def _places(value):
-    """Yield (dict or list, key) of all values in nested ones."""
-    keys = value if isinstance(value, dict) else range(len(value))
-    for key in list(keys):
-        yield value, key
-        if isinstance(value[key], (dict, list)):
-            yield from _places(value[key])
+def digits():
+    X = load_digits().data[:120]
+    return X, (X.reshape(-1, 8, 8) * 15).astype(np.uint8)
+
+
+def models():
+    """Return what is dumped, by name: fitted estimator, X, X_target and options."""
+    X, images = digits()
+    frame = pd.DataFrame(X[:, :12], columns=[f"pixel {k}" for k in range(12)])
+    small = {"hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0}
+
+    def new(n_components=2, **settings):
+        return AutoencoderTransformer(n_components, **{**small, **settings})
+
+    random_state = np.random.RandomState(0)
+    parts = {
+        "loss": Huber(0.5),
+        "penalty": Sum([SparsityPenalty(), ContractivePenalty(0.1)]),
+        "corruption": Chain([MaskingNoise(), SwapNoise(0.2)]),
+        "solver": torch.optim.RMSprop,
+        "random_state": random_state,
+    }
+    codebook = VectorQuantizedBottleneck(8, n_groups=2)
+    conv = {"network": "conv", "hidden_layer_sizes": (2,), "max_epochs": 1}
+    named = new(density="gaussian_mixture").set_output(transform="pandas")
+    optimizer = {"keep_optimizer": True, "keep_components": True}
+    return {
+        "table": (new(early_stopping=True).fit(X), X, None, {}),
+        "random": (new(init="random", precision="float32").fit(X), X, None, {}),
+        "images": (new(**conv).fit(images), images, None, {}),
+        "variational": (new(bottleneck="variational").fit(X), X, None, {}),
+        "codebook": (new(4, bottleneck=codebook).fit(X), X, None, {}),
+        "ordered": (new(0.5, bottleneck="ordered").fit(X), X, None, {}),
+        "density": (named.fit(frame), frame, None, {}),
+        "target": (
+            new(network="mlp").fit(images, X_target=images[:, ::2, ::2]),
+            images,
+            images[:, ::2, ::2],
+            {},
+        ),
+        "parts": (new(**parts).partial_fit(X), X, None, optimizer),
+        "counts": (
+            new(loss="negative_binomial", solver="sgd").partial_fit(X).partial_fit(X),
+            X,
+            None,
+            optimizer,
+        ),
+        "optimizer": (new().partial_fit(X).partial_fit(X), X, None, optimizer),
+    }
+
+
+# What comes of them
 
 
 class Watch:
     """Notes what the interpreter is asked to do that reading a file does not need."""
 
-    def __init__(self, allowed):
-        self.allowed, self.is_on, self.seen = str(allowed), False, []
+    def __init__(self):
+        self.is_on, self.seen = False, []
         sys.addaudithook(self)
 
     def __call__(self, event, arguments):
-        if not self.is_on:
+        if not self.is_on or event not in EXECUTING:
             return
-        is_own = event == "open" and (
-            arguments[0] == self.allowed or "r" in str(arguments[1] or "r")
-        )
+        is_read = event == "open" and "r" in str(arguments[1] or "r")
         is_known = event == "import" and arguments[0] in sys.modules
-        if event in EXECUTING and not (is_own or is_known):
+        if not (is_read or is_known):
             self.seen.append((event, str(arguments)[:80]))
 
 
-def outcome(path, X, code, is_forged):
-    """Return "refused", "unchanged" or "read", or what else happened."""
+def used(model, X, target):
+    """Use a model in every way; return its codes, and why it is not trained on."""
+    X, target = as_it_says(model, X, target)
+    code = np.asarray(model.transform(X))
+    model.get_feature_names_out()
+    given = {"X_target": target}
+    results = [
+        code,
+        model.inverse_transform(code),
+        model.reconstruct(X),
+        model.score(X, **given),
+        model.score_samples(X, **given),
+        model.reconstruction_error(X, **given),
+        model.interpolate(X[:2], X[2:4], 3),
+    ]
+    if model.density_ is not None or model.net_.module_.bottleneck.has_prior:
+        results.append(model.sample(3, random_state=0))
+    if hasattr(model, "quantize"):
+        results += [model.quantize(X), model.codebook_]
+    for name in ATTRIBUTES:
+        getattr(model, name)
+    str(model).encode(), model._repr_html_().encode(), model.verdict_.encode()
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.transform(X), code, equal_nan=True)
+    assert repr(again).partition(" at 0x")[0] == repr(model).partition(" at 0x")[0]
+    file = io.BytesIO()
+    dump(model, file, keep_optimizer=True)
+    file.seek(0)
+    assert np.array_equal(load(file).transform(X), code, equal_nan=True)
+    is_finite = all(np.isfinite(np.asarray(one, float)).all() for one in results)
+    return code, is_finite, trained_on(again, X, target)
+
+
+def as_it_says(model, X, target):
+    """Return X and X_target with the names, the shape and the dtype of the header."""
+    if isinstance(X, pd.DataFrame):
+        return X.set_axis(getattr(model, "feature_names_in_", X.columns), axis=1), None
+    forms = (model._form, X), (model._target_form, target)
+    return [
+        x
+        if x is None
+        else x.reshape(-1, *form.row_shape).astype(form.result_dtype(x.dtype))
+        for form, x in forms
+    ]
+
+
+def trained_on(model, X, target):
+    """Return None, or why partial_fit does not go on."""
+    try:
+        model.set_params(compile=False).partial_fit(X, X_target=target)
+    except ValueError as error:
+        if not any(words in str(error) for words in SAYS_WHY):
+            raise
+        return str(error)
+    return None
+
+
+def outcome(file, X, target, code, is_filled):
+    """Return what comes of a file, in words; `code` is what it should be, or None."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = load(path)
-            found = model.transform(X)
-            rebuilt = model.inverse_transform(found)
-            model.score_samples(X), model.history_, repr(model)
+            model = load(io.BytesIO(file))
+            if code is not None:
+                return (
+                    "unchanged"
+                    if np.array_equal(model.transform(X), code)
+                    else "escape"
+                )
+            found, is_finite, why = used(model, X, target)
     except ModelFileError:
         return "refused"
     except Exception as error:
-        return f"escape: {type(error).__name__}: {str(error)[:60]}"
-    if np.array_equal(found, code):
-        return "unchanged"
-    is_finite = np.isfinite(found).all() and np.isfinite(rebuilt).all()
-    return "read" if is_forged and is_finite else "escape: other codes"
+        return f"escape: {type(error).__name__}: {str(error)[:90]}"
+    if not (is_finite or is_filled):
+        return "escape: not finite"
+    return "works" if why is None else "works, says why it is not trained on"
 
 
 def main():
     arguments = parser(__doc__)
-    arguments.add_argument("--count", type=int, default=100_000)
+    arguments.add_argument("--count", type=int, default=20_000)
+    arguments.add_argument("--damaged", type=int, default=80_000)
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
+    use_one_thread()
     rng, counts = np.random.default_rng(options.seed), Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        model, X = fitted()
-        dump(model, path)
-        data, code = path.read_bytes(), model.transform(X)
-        outcome(path, X, code, False)  # imports what it needs
-        watch, before = Watch(path), peak()
-        for number in range(options.count):
-            is_forged = number % 4 == 0
-            path.write_bytes((forged if is_forged else damaged)(data, rng))
-            watch.is_on = True
-            counts[
-                "forged" if is_forged else "damaged", outcome(path, X, code, is_forged)
-            ] += 1
-            watch.is_on = False
+    fitted = models()
+    codes = {name: np.asarray(m.transform(X)) for name, (m, X, *_) in fitted.items()}
+    files = {name: dumped(m, **o) for name, (m, _, _, o) in fitted.items()}
+    forger = Forger(list(files.values()), rng)
+    for name, (_, X, target, _) in fitted.items():  # imports what use needs
+        outcome(files[name], X, target, None, False)
+    torch.compiler.list_backends()
+    watch, before = Watch(), peak()
+    for number in range(options.count + options.damaged):
+        name = list(fitted)[number % len(fitted)]
+        _, X, target, _ = fitted[name]
+        if number < options.count:
+            kind, (file, is_filled) = "forged", forger(files[name])
+            code = None
+        else:
+            kind, file, is_filled = "damaged", damaged(files[name], rng), False
+            code = codes[name]
+        watch.is_on = True
+        found = outcome(file, X, target, code, is_filled)
+        watch.is_on = False
+        counts[kind, name, found] += 1
+        if "escape" in found:
+            progress(f"{number} {name}: {found}")
     grown, asked = peak() - before, Counter(watch.seen)
+    show(counts, asked, grown, options)
+
+
+def dumped(model, **options):
+    """Return the file of a model."""
+    file = io.BytesIO()
+    dump(model, file, **options)
+    return file.getvalue()
+
+
+def show(counts, asked, grown, options):
+    """Write the report; fail if a file has escaped."""
+    total = Counter()
+    for (kind, _, found), count in counts.items():
+        total[kind, found] += count
     table = pd.DataFrame(
-        [(*key, count) for key, count in sorted(counts.items())],
+        [(*key, count) for key, count in sorted(total.items())],
         columns=["file", "outcome", "count"],
     )
-    words = (
-        f"Files: {options.count}. Asked for while reading: {asked or 'nothing'}. "
-        f"Memory: {grown:.0f} MB."
+    kinds = pd.DataFrame(
+        [
+            (name, *(counts["forged", name, found] for found in ("refused", *WORKS)))
+            for name in sorted({name for _, name, _ in counts})
+        ],
+        columns=["forged", "refused", *WORKS],
     )
-    report(__doc__, options.output, table, words)
-    has_escaped = any("escape" in what for _, what in counts)
-    if watch.seen or has_escaped or grown > MOST_MEMORY:
+    words = (
+        f"Forged: {options.count}, damaged: {options.damaged}. Asked for meanwhile: "
+        f"{asked or 'nothing'}. Memory: {grown:.0f} MB."
+    )
+    report(__doc__, options.output, table, kinds, words)
+    has_escaped = any("escape" in found for _, found in total)
+    if asked or has_escaped or grown > MOST_MEMORY:
         raise SystemExit("A file has escaped.")
 
 

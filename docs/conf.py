@@ -34,6 +34,7 @@ autosummary_ignore_module_all = False
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # autodoc does, by the templates of autosummary
 viewcode_line_numbers = True
+autodoc_typehints = "none"  # numpydoc says them in words
 
 # Examples: no list of them anywhere. Each plot_*.py is run, and is a page.
 sphinx_gallery_conf = {

@@ -1,72 +1,95 @@
 """`AutoencoderTransformer`: what users hold."""
 
+from __future__ import annotations
+
 import copy
-import inspect
 import json
-import math
 import os
+from collections.abc import Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skae import _validation as check
-from skae._data.images import (
-    check_form_suits,
-    check_image_shape,
-    check_image_values,
-    full_range,
-    read_image_form,
+from skae._data.intake import (
+    check_n_samples,
+    check_weight,
+    read_code_rows,
+    read_compared_rows,
+    read_rows,
+    read_training_data,
 )
-from skae._data.rows import Rows
 from skae._files.state import LEARNT, describe, restore
-from skae._fitting.build import SOLVERS, solver_class_and_options
+from skae._fitted import FittedAttributes, is_quantized
 from skae._fitting.callbacks import SklearnCallbacks
+from skae._fitting.density import check_density, draw_codes
 from skae._fitting.fitting import Fitting
-from skae._fitting.start import fit_mean
-from skae._fitting.user_callbacks import check_callbacks, copied
-from skae._runtime import (
-    RandomStreams,
-    choose_threads,
-    in_halves,
-    inference_modes,
-    torch_threads,
+from skae._fitting.parameters import (
+    check_n_components,
+    check_parameters,
+    check_same_structure,
 )
-from skae._validation import (
+from skae._fitting.parts import check_parts, read_parts
+from skae._fitting.plan import SOLVERS, solver_class_and_options
+from skae._fitting.user_callbacks import copied
+from skae._inference import (
+    encode,
+    map_rows,
+    output,
+    output_shape,
+    reconstruct,
+    residual,
+    squared_sums,
+)
+from skae._runtime import RandomStreams
+from skae._sklearn import (
+    BaseEstimator,
     CallbackSupportMixin,
     HasMethods,
     Interval,
     Options,
     RealNotInt,
     StrOptions,
+    TransformerMixin,
+    available_if,
     fit_context,
 )
+from skae._typing import (
+    Activation,
+    Array,
+    ArrayLike,
+    BottleneckName,
+    ChannelOrder,
+    CorruptionFunction,
+    CorruptionName,
+    Density,
+    LossFunction,
+    LossName,
+    MatrixLike,
+    NetworkFunction,
+    PenaltyFunction,
+    PenaltyName,
+    RandomState,
+    Sizes,
+)
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
-from skae.corruption import CORRUPTIONS, CallableCorruption, Corruption
-from skae.losses import LOSSES, CallableLoss, Loss
-from skae.networks import ACTIVATIONS, NETWORKS, Decoder, Encoder
-from skae.penalties import PENALTIES, CallablePenalty, Penalty
+from skae.corruption import CORRUPTIONS, Corruption
+from skae.losses import LOSSES, Loss
+from skae.networks import ACTIVATIONS, NETWORKS
+from skae.penalties import PENALTIES, Penalty
 
-
-def _is_quantized(estimator):
-    """Tell whether a fitted estimator has codebooks."""
-    check_is_fitted(estimator)
-    if hasattr(estimator.net_.module_.bottleneck, "codebook"):
-        return True
-    raise AttributeError("It needs bottleneck='vector_quantized'.")
+if TYPE_CHECKING:
+    from skorch.callbacks import Callback
+    from torch.optim import Optimizer
 
 
 class AutoencoderTransformer(
+    FittedAttributes,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     CallbackSupportMixin,
@@ -87,10 +110,11 @@ class AutoencoderTransformer(
 
     Parameters
     ----------
-    n_components : int or float, default=2
+    n_components : int, float or None, default=2
         Size of the code. It may exceed the number of features, with a warning. A number
         in (0, 1) asks for that share of the variance: it takes as many components as
         PCA needs for it, or with ``bottleneck="ordered"`` as few as the network needs.
+        None keeps all, ``min(n_samples, n_features)``, as in PCA.
 
     network : {"auto", "mlp", "conv"}, callable or pair of callables, default="auto"
         What encodes and decodes. "mlp" is fully connected, "conv" convolutional, for
@@ -282,6 +306,10 @@ class AutoencoderTransformer(
     decoder_ : torch.nn.Module
         From code to X in the space of the data; a copy at each access.
 
+    verdict_ : str
+        The verdict in words, with the two losses and the standard error of the gain:
+        whether the model is the network or PCA, and why.
+
     proven_ : bool or None
         True if held-out rows showed, by more than two standard errors, that the network
         reconstructs better than PCA of that size. If False, the model is PCA of all
@@ -309,24 +337,34 @@ class AutoencoderTransformer(
         Size of the code.
 
     mean_ : ndarray of shape (n_features,)
-        Mean of the training data, by which the network's input is centred. White is 1
-        where X had a dtype of pixels.
+        Mean of the rows that the model is of, by which the network's input is centred:
+        of those that were not held out where `proven_` is True, else of all. White is 1
+        where X had a dtype of pixels. This attribute and the next ones have the dtype
+        of X if that is float32, else float64.
 
     scale_ : float
         The one number by which the network's input is divided: the root of the mean
         variance of the features; 1.0 if all are constant.
 
     components_ : ndarray of shape (n_components, n_features)
-        Principal axes of the training data, zero beyond its rank. With ``init="pca"``
-        the linear paths started from them. Model files have them only on demand.
+        Principal axes of the same rows as `mean_`, zero beyond their rank. With
+        ``init="pca"`` the linear paths started from them. Model files have them only on
+        demand.
 
     explained_variance_ : ndarray of shape (n_components,)
-        Variance along each axis, with n_samples as the denominator.
+        Variance along each axis, with n_samples as the denominator (PCA: n_samples -
+        1).
 
-    explained_variance_ratio_ : ndarray of shape (n_components,) or None
-        With ``bottleneck="ordered"``, the share of the variance of (at most 2000)
-        training rows that each component adds to those before it; else, and after
-        `partial_fit`, None.
+    singular_values_ : ndarray of shape (n_components,)
+        Root of ``n_samples * explained_variance_``: those of the centred rows, as in
+        PCA.
+
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Share of the variance that each component adds to those before it. Where the
+        model is PCA this is PCA's; for a network it is measured, on at most 2000
+        training rows: with ``bottleneck="ordered"`` by what it decodes from the first
+        components alone, else by a linear reconstruction from the code, which explains
+        less than the network does (`score`).
 
     density_ : estimator or None
         What `density` became.
@@ -426,6 +464,8 @@ class AutoencoderTransformer(
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, 1, closed="neither"),
+            StrOptions({"mle"}),  # refused with advice
+            None,
         ],
         "network": [StrOptions({"auto", *NETWORKS}), callable, tuple, list],
         "image_shape": [tuple, list, None],
@@ -483,41 +523,43 @@ class AutoencoderTransformer(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: float = 2,
         *,
-        network="auto",
-        image_shape=None,
-        channel_order="auto",
-        hidden_layer_sizes="auto",
-        activation="silu",
-        init="pca",
-        bottleneck=None,
-        loss="squared_error",
-        penalty=None,
-        corruption=None,
-        density=None,
-        alpha="auto",
-        solver="adamw",
-        learning_rate="auto",
-        schedule="one_cycle",
-        batch_size="auto",
-        max_epochs="auto",
-        max_time=None,
-        checkpoint=None,
-        checkpoint_every=1,
-        tol=1e-4,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change="auto",
-        precision="auto",
-        compile=False,
-        device="cpu",
-        n_jobs=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        network: Literal["auto", "mlp", "conv"]
+        | NetworkFunction
+        | Sequence[NetworkFunction] = "auto",
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        hidden_layer_sizes: Literal["auto"] | Sizes = "auto",
+        activation: Activation = "silu",
+        init: Literal["pca", "random"] = "pca",
+        bottleneck: BottleneckName | Bottleneck | None = None,
+        loss: LossName | Loss | LossFunction = "squared_error",
+        penalty: PenaltyName | Penalty | PenaltyFunction | None = None,
+        corruption: CorruptionName | Corruption | CorruptionFunction | None = None,
+        density: Literal["gaussian_mixture"] | Density | None = None,
+        alpha: Literal["auto"] | float = "auto",
+        solver: Literal["adamw", "adam", "sgd"] | type[Optimizer] = "adamw",
+        learning_rate: Literal["auto"] | float = "auto",
+        schedule: Literal["one_cycle", "constant"] = "one_cycle",
+        batch_size: Literal["auto"] | int = "auto",
+        max_epochs: Literal["auto"] | int = "auto",
+        max_time: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
+        tol: float = 1e-4,
+        early_stopping: Literal["auto"] | bool = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: Literal["auto"] | int = "auto",
+        precision: Literal["auto", "mixed", "float32", "float64"] = "auto",
+        compile: bool | str = False,
+        device: str | torch.device = "cpu",
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        callbacks: Sequence[Callback] | None = None,
+        verbose: int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_components = n_components
         self.network = network
         self.image_shape = image_shape
@@ -553,7 +595,13 @@ class AutoencoderTransformer(
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, X_target=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        X_target: MatrixLike | None = None,
+    ) -> Self:
         """Learn to encode and decode X.
 
         Parameters
@@ -597,16 +645,30 @@ class AutoencoderTransformer(
         """
         previous = self._previous() if self.warm_start else None
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
+            fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
             fitting.fit(previous)
         return self._publish(fitting)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None, X_target=None):
-        """Train one more epoch on X, at a constant learning rate.
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        X_target: MatrixLike | None = None,
+    ) -> Self:
+        """Learn from one more piece of X.
 
-        The first call sets the mean, the scale and the linear start from its X. Nothing
-        is held out, so nothing is judged (`proven_` is None).
+        Until there are rows enough (as many as features, but 160 to 1000), the model is
+        PCA of all rows so far. Then each call trains one epoch, with small steps at
+        first and larger ones while the network is better than PCA on rows that neither
+        has seen; where it is worse it begins anew as PCA of all rows so far. That PCA
+        is kept as a few directions, not as rows. Nothing is held out, so `proven_` is
+        None.
+
+        With ``early_stopping=False``, an `X_target`, or where PCA does not do what is
+        asked for (see `proven_`), each call trains, from the mean, the scale and the
+        linear start of the first one. A `learning_rate` that is given stays constant.
 
         Parameters
         ----------
@@ -635,11 +697,11 @@ class AutoencoderTransformer(
         """
         previous = self._previous()
         with self._features_kept_on_error():
-            fitting = self._fitting(X, sample_weight, X_target, reset=previous is None)
-            fitting.partial_fit(previous)
+            fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
+            fitting.partial_fit(previous, getattr(self, "_stream", None))
         return self._publish(fitting)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Array:
         """Encode X.
 
         Parameters
@@ -654,9 +716,11 @@ class AutoencoderTransformer(
             uint8, uint16 and bool, else float64. Where the model is PCA, this is what
             PCA returns, in the units of the data; else see Notes.
         """
-        return self._encode(X)
+        return encode(self, X)
 
-    def inverse_transform(self, X, *, as_float=False):
+    def inverse_transform(
+        self, X: ArrayLike, *, as_float: bool = False, clip: bool = False
+    ) -> Array:
         """Decode codes.
 
         Parameters
@@ -670,6 +734,10 @@ class AutoencoderTransformer(
             saw: not rounded or clipped, white being 1 where `fit` saw a dtype of
             pixels.
 
+        clip : bool, default=False
+            Whether values beyond those of the training data are set to their smallest
+            or largest one, over all features; so images of floats stay in their range.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
@@ -677,14 +745,14 @@ class AutoencoderTransformer(
             images the shape and the dtype that `fit` saw.
         """
         check_is_fitted(self)
-        code = check.check_code(self, X)
-        rows = Rows(code, scale=self.scale_)
-        rows = rows.copy(dtype=rows.result_dtype())
-        return self._reconstruct(
-            lambda module, code: module.decode(code), rows, as_float
+        rows = read_code_rows(self, X)
+        return reconstruct(
+            self, lambda module, code: module.decode(code), rows, as_float, clip
         )
 
-    def reconstruct(self, X, *, as_float=False):
+    def reconstruct(
+        self, X: MatrixLike, *, as_float: bool = False, clip: bool = False
+    ) -> Array:
         """Encode and decode X.
 
         Parameters
@@ -695,14 +763,24 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or that of the images
             What ``inverse_transform(transform(X))`` returns.
         """
-        return self._reconstruct(_output, self._check_rows(X), as_float)
+        return reconstruct(self, output, read_rows(self, X), as_float, clip)
 
-    def sample(self, n_samples=1, random_state=None, *, as_float=False):
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: RandomState = None,
+        *,
+        as_float: bool = False,
+        clip: bool = False,
+    ) -> Array:
         """Generate new rows.
 
         Codes are drawn from `density_` if there is one, else from a standard normal
@@ -720,6 +798,9 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_features), or that of the images
@@ -731,18 +812,26 @@ class AutoencoderTransformer(
             If there is nothing to draw from.
         """
         check_is_fitted(self)
-        check.check_n_samples(n_samples)
+        check_n_samples(n_samples)
         random_state = check_random_state(random_state)
         has_prior = self.net_.module_.bottleneck.has_prior
         if has_prior and self.density_ is None:
             code = random_state.standard_normal((n_samples, self.n_components_))
         else:
-            check.check_density(self.density_, self.density)
-            code = _draw(self.density_, n_samples, random_state)
+            check_density(self.density_, self.density)
+            code = draw_codes(self.density_, n_samples, random_state)
         code = code.astype(self._dtype, copy=False)
-        return self.inverse_transform(code, as_float=as_float)
+        return self.inverse_transform(code, as_float=as_float, clip=clip)
 
-    def interpolate(self, X_a, X_b, n_steps=10, *, as_float=False):
+    def interpolate(
+        self,
+        X_a: MatrixLike,
+        X_b: MatrixLike,
+        n_steps: int = 10,
+        *,
+        as_float: bool = False,
+        clip: bool = False,
+    ) -> Array:
         """Go from rows to other rows along straight lines between their codes.
 
         Parameters
@@ -760,21 +849,28 @@ class AutoencoderTransformer(
         as_float : bool, default=False
             As for `inverse_transform`.
 
+        clip : bool, default=False
+            As for `inverse_transform`.
+
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_steps, n_features), or images likewise
             The rows on each way, in the space of the data.
         """
-        check.check_n_samples(n_steps, "n_steps")
-        a, b = self._encode(X_a), self._encode(X_b)
-        check.check_pairs(a, b)
+        check_n_samples(n_steps, "n_steps")
+        a, b = encode(self, X_a), encode(self, X_b)
+        if len(a) != len(b):
+            raise ValueError(
+                f"X_a has {len(a)} rows, but X_b has {len(b)}; each row of X_a needs "
+                "the row of X_b to go to."
+            )
         share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
         code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
-        X_new = self.inverse_transform(code, as_float=as_float)
+        X_new = self.inverse_transform(code, as_float=as_float, clip=clip)
         return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
 
-    @available_if(_is_quantized)
-    def quantize(self, X):
+    @available_if(is_quantized)
+    def quantize(self, X: MatrixLike) -> Array:
         """Return codes as whole numbers; only with ``bottleneck="vector_quantized"``.
 
         Parameters
@@ -788,15 +884,22 @@ class AutoencoderTransformer(
             Which vector of `codebook_` each piece of the code is: row by row,
             ``codebook_[group, number]`` side by side is what `transform` returns.
         """
-        rows = self._check_rows(X)
+        rows = read_rows(self, X)
         n_groups = self.net_.module_.bottleneck.n_groups
-        return self._map(
+        return map_rows(
+            self,
             lambda module, x, target: module.bottleneck.numbers(module.encoded(x)),
             rows,
             out=np.empty((len(rows), n_groups), np.int64),
         )
 
-    def reconstruction_error(self, X, *, X_target=None, per_feature=False):
+    def reconstruction_error(
+        self,
+        X: MatrixLike,
+        *,
+        X_target: MatrixLike | None = None,
+        per_feature: bool = False,
+    ) -> Array:
         """Return the squared error of the reconstruction, whatever the loss.
 
         Parameters
@@ -816,16 +919,18 @@ class AutoencoderTransformer(
             In squared units of the data (where `fit` saw a dtype of pixels, white is
             1); lower is better. With `per_feature`, images give heat maps.
         """
-        rows, scale = self._check_compared(X, X_target), self._start.output.scale
-        shape = (len(rows), *self._output_shape()) if per_feature else len(rows)
+        rows, scale = read_compared_rows(self, X, X_target), self._start.output.scale
+        shape = (len(rows), *output_shape(self)) if per_feature else len(rows)
 
         def squared(module, x, target):
-            square = self._residual(module, x, target).square()
+            square = residual(self, module, x, target).square()
             return square if per_feature else square.mean(1)
 
-        return self._map(squared, rows, out=np.empty(shape)) * scale**2
+        return map_rows(self, squared, rows, out=np.empty(shape)) * scale**2
 
-    def score_samples(self, X, *, X_target=None):
+    def score_samples(
+        self, X: MatrixLike, *, X_target: MatrixLike | None = None
+    ) -> Array:
         """Return minus the loss of each row: the higher, the better it is rebuilt.
 
         Parameters
@@ -842,16 +947,23 @@ class AutoencoderTransformer(
             In the units of the loss, for ``"squared_error"`` the squared units of the
             data. A callable loss is in standardised units.
         """
-        rows = self._check_compared(X, X_target)
+        rows = read_compared_rows(self, X, X_target)
         loss = self.net_.criterion_
-        losses = self._map(
-            lambda module, x, target: loss(_output(module, x), target),
+        losses = map_rows(
+            self,
+            lambda module, x, target: loss(output(module, x), target),
             rows,
             out=np.empty(len(rows)),
         )
         return -losses * self._start.output.scale**loss.degree
 
-    def score(self, X, y=None, sample_weight=None, X_target=None):
+    def score(
+        self,
+        X: MatrixLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        X_target: MatrixLike | None = None,
+    ) -> float:
         """Return the share of the variance of X that the reconstruction explains.
 
         It is R^2 over all cells of X: 1 for a perfect reconstruction, 0 for one no
@@ -877,94 +989,13 @@ class AutoencoderTransformer(
         score : float
             At most 1; greater is better.
         """
-        rows = self._check_compared(X, X_target, min_samples=1)
-        weight = check.check_weight(sample_weight, rows.X)
-        output, standardized = rows.output, self.net_.criterion_.standardized
-        compared = output.copy(sample_weight=weight, dtype="float64")
-        mean = fit_mean(compared.copy(standardized_target=True))
-        shift = torch.from_numpy(output.mean)
-
-        def squares(module, x, target):
-            error = self._residual(module, x, target).square().sum(1)
-            if not standardized:
-                target = (target - shift.to(target)) / output.scale
-            return torch.stack([error, (target - mean.to(target)).square().sum(1)], 1)
-
-        sums = self._map(squares, rows, out=np.empty((len(rows), 2)))
-        with np.errstate(invalid="ignore"):  # rows beyond what squares can hold
-            error, total = weight @ sums
+        rows = read_compared_rows(self, X, X_target, min_samples=1)
+        error, total = squared_sums(self, rows, check_weight(sample_weight, rows.X))
         if not np.isfinite(error):
             return -np.inf
         if total > 0:
             return float(1 - error / total)
         return 1.0 if error == 0 else 0.0
-
-    @property
-    def components_(self):
-        """Principal axes of the training data."""
-        axes = self._start.components
-        if axes is None:
-            raise AttributeError(
-                "The model file has no components_. Write them with dump(..., "
-                "keep_components=True)."
-            )
-        return axes[: self.n_components_]
-
-    @property
-    def encoder_(self):
-        """A copy of the encoder as a torch module: data in, code out."""
-        module = copy.deepcopy(self.net_.module_)
-        return Encoder(module, *self._as_weights(self.mean_, self.scale_)).eval()
-
-    @property
-    def decoder_(self):
-        """A copy of the decoder as a torch module: code in, data out."""
-        module, output = copy.deepcopy(self.net_.module_), self._start.output
-        numbers = self._as_weights(self.scale_, output.mean, output.scale)
-        return Decoder(module, *numbers, self._output_shape()).eval()
-
-    @property
-    def codebook_(self):
-        """Vectors of a vector-quantised code, by group and number."""
-        module = self.net_.module_
-        _is_quantized(self)
-        units = module.units.unflatten(0, (module.bottleneck.n_groups, 1, -1))
-        return (module.bottleneck.codebook * units * self.scale_).cpu().numpy()
-
-    @property
-    def hidden_layer_sizes_(self):
-        """Widths of the encoder's hidden layers, whatever "auto" was."""
-        sizes = self.net_.module_.recipe["arguments"].get("hidden_layer_sizes")
-        return None if sizes is None else tuple(sizes)
-
-    @property
-    def n_parameters_(self):
-        """Number of weights that the solver trains."""
-        return sum(weight.numel() for weight in self.net_.module_.parameters())
-
-    @property
-    def validation_loss_(self):
-        """Smallest held-out loss of an epoch."""
-        return min(self.validation_loss_curve_, default=None)
-
-    @property
-    def callbacks_(self):
-        """Names and copies of `callbacks`, as the last fit has left them."""
-        return list(self.net_.callbacks_)
-
-    @property
-    def history_(self):
-        """One row per epoch: number, seconds, losses, and PCA's held-out loss."""
-        import pandas as pd
-
-        history = pd.DataFrame([dict(epoch) for epoch in self.net_.history])
-        columns = ["epoch", "dur", "train_loss"]
-        if "valid_loss" in history:
-            columns.append("valid_loss")
-        history = history.reindex(columns=columns)
-        if self.pca_loss_ is not None:
-            history["pca_loss"] = self.pca_loss_
-        return history
 
     # Fit
 
@@ -987,110 +1018,22 @@ class AutoencoderTransformer(
             return None
         return self.net_, self._start
 
-    def _fitting(self, X, sample_weight, X_target, *, reset):
-        """Check all arguments and return the fit, ready to run."""
-        check.check_network(self.network)
-        check.check_device(self.device)
-        check.check_compile(self.compile)
-        loss = self._part("loss", Loss, LOSSES, CallableLoss)
-        bottleneck = self._part("bottleneck", Bottleneck, BOTTLENECKS) or Bottleneck()
-        penalty = self._part("penalty", Penalty, PENALTIES, CallablePenalty)
-        corruption = self._part(
-            "corruption", Corruption, CORRUPTIONS, CallableCorruption
+    def _begin(self, X, sample_weight, X_target, *, reset):
+        """Check parameters and data, and return the fit, ready to run."""
+        check_parameters(self)
+        parts = read_parts(self)
+        data = read_training_data(
+            self, X, sample_weight, X_target, parts.loss, reset=reset
         )
-        check.check_is_no_class("density", self.density)
-        check_callbacks(self.callbacks)
-        check.check_checkpoint(self.checkpoint)
-        check.check_solver(solver_class_and_options(self.solver)[0], self.alpha)
-        check.check_hidden_layer_sizes(self.hidden_layer_sizes)
-        check_image_shape(self.image_shape)
-        form, target_form = (None, None) if reset else (self._form, self._target_form)
-        X, sample_weight, target = check.check_training_input(
-            self, X, sample_weight, X_target, reset=reset, form=form
-        )
+        check_parts(self, parts, data)
         if reset:
-            form = read_image_form(X, self.image_shape, self.channel_order)
-            check_form_suits(form, self.network, self.channel_order)
-            target_form = self._read_target_form(target, form)
-            check.check_n_components(self.n_components, self.n_features_in_)
-            check.check_bottleneck(bottleneck, self.n_components)
+            check_n_components(self.n_components, self.n_features_in_)
         else:
-            check.check_same_structure(self, self._structure)
-        n_outputs = self.n_features_in_
-        if target is not None:
-            n_outputs = math.prod(target.shape[1:])
-        check.check_loss_result(loss, n_outputs)
-        data = self._rows(X, form, sample_weight, standardized=loss.standardized)
-        if not reset:
-            check.check_has_target(target, self._start)
-            if form is not None:
-                check_image_values(X, form)
-        if target is not None:
-            target = self._target_rows(target, target_form, loss, reset)
-            data = data.copy(target=target)
-        output = data.output
-        name = "X" if target is None else "X_target"
-        check.check_magnitude(data.limits(), "X")
-        check.check_magnitude(output.limits(), name)
-        check.check_target_range(output.X, loss, self.loss, output.full_range, name)
-        check.check_corruption(corruption, form)
+            check_same_structure(self, self._structure)
         report = None
         if hasattr(self, "_init_callback_context"):
-            report = SklearnCallbacks(self, data)
-        return Fitting(
-            self,
-            data,
-            self._random_streams(reset),
-            loss=loss,
-            bottleneck=bottleneck,
-            penalty=penalty,
-            corruption=corruption,
-            form=form,
-            target_form=target_form,
-            report=report,
-        )
-
-    @staticmethod
-    def _rows(X, form, sample_weight, *, standardized):
-        """Return X as rows that are not standardised yet."""
-        white = None if form is None else full_range(X.dtype)
-        return Rows(
-            X, sample_weight, full_range=white, standardized_target=standardized
-        )
-
-    def _read_target_form(self, target, form):
-        """Return the ImageForm of X_target, or None if there is none or it is a table.
-
-        Flat rows are images where those of X are, and there are as many features.
-        """
-        if target is None:
-            return form
-        image_shape = None
-        is_flat, n_outputs = target.ndim == 2, math.prod(target.shape[1:])
-        if is_flat and form is not None and n_outputs == self.n_features_in_:
-            image_shape = form.image_shape
-        return read_image_form(target, image_shape, self.channel_order)
-
-    def _target_rows(self, target, form, loss, reset):
-        """Return X_target as rows that are not standardised yet."""
-        if not reset:
-            check.check_target_shape(target.shape[1:], self._output_shape())
-            if form is not None:
-                check_image_values(target, form)
-        return self._rows(target, form, None, standardized=loss.standardized)
-
-    def _part(self, name, kind, known, of_callable=None):
-        """Return a new part: by its name, a copy of an object, or from a function."""
-        part = getattr(self, name)
-        check.check_is_no_class(name, part)
-        if part is None:
-            return None
-        if isinstance(part, str):
-            part = known[part]()
-        else:
-            part = clone(part) if isinstance(part, kind) else of_callable(part)
-        check.check_ranges(part)
-        return part
+            report = SklearnCallbacks(self, data.rows)
+        return Fitting(self, data, parts, self._random_streams(reset), report)
 
     def _random_streams(self, reset):
         """Return new random streams, or those left behind by the fit to go on from."""
@@ -1102,113 +1045,11 @@ class AutoencoderTransformer(
     def _publish(self, fitting):
         """Take over what a fit has found; raise if Ctrl-C ended it."""
         vars(self).update(fitting.fitted_attributes())
-        self._seen = (len(fitting.data), *fitting.data.limits())
         if fitting.interrupted:
             raise KeyboardInterrupt
-        if fitting.late_error is not None:
-            raise fitting.late_error
+        if fitting.trained.late_error is not None:
+            raise fitting.trained.late_error
         return self
-
-    # Use
-
-    def _check_rows(self, X, *, min_samples=0):
-        """Return X as rows for the fitted net."""
-        if not self.__sklearn_is_fitted__():  # check_is_fitted takes 0.1 ms
-            check_is_fitted(self)
-        X = check.check_input(
-            self, X, reset=False, form=self._form, min_samples=min_samples
-        )
-        if self._form is not None:
-            check_image_values(X, self._form)
-        standardized = self.net_.criterion_.standardized
-        rows = self._rows(X, self._form, None, standardized=standardized)
-        return rows.copy(mean=self.mean_, scale=self.scale_, dtype=rows.result_dtype())
-
-    def _check_compared(self, X, X_target, *, min_samples=0):
-        """Return X as rows with what their reconstruction is compared with."""
-        rows = self._check_rows(X, min_samples=min_samples)
-        check.check_has_target(X_target, self._start)
-        if X_target is None:
-            return rows
-        target = check.check_target(X_target, rows.X)
-        loss, output = self.net_.criterion_, self._start.output
-        target = self._target_rows(target, self._target_form, loss, reset=False)
-        units = {"mean": output.mean, "scale": output.scale, "dtype": rows.dtype}
-        return rows.copy(target=target.copy(**units))
-
-    def _encode(self, X):
-        """Return codes as an array, whatever `set_output` asks for."""
-        rows = self._check_rows(X)
-        code = np.empty((len(rows), self.n_components_), rows.dtype)
-        self._map(lambda module, x, target: module.encode(x), rows, out=code)
-        code *= self.scale_
-        return code
-
-    def _map(self, function, rows, out, finish=lambda result: result):
-        """Write ``function(module, X, target)`` of each batch of rows into `out`.
-
-        `finish` turns the array of a batch into what is written.
-        """
-        net, module = self.net_, self.net_.module_
-        if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
-            module = net.exact_module()
-        else:
-            target = rows.target and rows.target.copy(dtype=net.dtype())
-            rows = rows.copy(dtype=net.dtype(), target=target)
-        blocks = rows.blocks(width=self.n_features_in_)
-        work = 2 * net.n_products() * blocks.batch_size
-        n_threads = choose_threads(self.n_jobs, work)
-
-        def computed(x, target):
-            return function(module, x.to(net.device), target.to(net.device)).cpu()
-
-        start = 0
-        with inference_modes(), torch_threads(n_threads):
-            for x, (target, _) in blocks:
-                result = in_halves(computed, x, target)
-                part = out[start : start + len(x)]
-                part[:] = finish(result.numpy()).reshape(part.shape)
-                start += len(x)
-        return out
-
-    def _reconstruct(self, function, rows, as_float):
-        """Return the output that `function` computes, in data space."""
-        loss, dtype = self.net_.criterion_, np.dtype(rows.dtype)
-        output, form = self._start.output, self._target_form
-        mean, scale = output.mean.astype(dtype), dtype.type(output.scale)
-        restores = form is not None and not as_float
-
-        def finish(X_hat):
-            X_hat = X_hat.astype(dtype, copy=False)
-            if loss.standardized:
-                X_hat = X_hat * scale + mean
-            return form.restore(X_hat) if restores else X_hat
-
-        shape = len(rows), *self._output_shape()
-        return self._map(
-            lambda module, x, target: loss.inverse_link(function(module, x)),
-            rows,
-            out=np.empty(shape, form.dtype if restores else dtype),
-            finish=finish,
-        )
-
-    def _output_shape(self):
-        """Return the shape of a row of what `fit` was to reconstruct."""
-        if self._target_form is not None:
-            return self._target_form.row_shape
-        return self._start.output.mean.shape
-
-    def _residual(self, module, x, target):
-        """Return reconstruction minus data, in standardised units."""
-        loss, output = self.net_.criterion_, _output(module, x)
-        if loss.standardized:
-            return output - target
-        return (loss.inverse_link(output) - target) / self._start.output.scale
-
-    def _as_weights(self, *numbers):
-        """Return numbers as tensors like the weights of the net."""
-        weight = next(self.net_.module_.parameters())
-        return [torch.tensor(x, dtype=torch.float64).to(weight) for x in numbers]
 
     # Pickles hold numbers and arrays instead of objects of torch and skorch: small,
     # readable by other versions, and without code of skorch's that runs on loading.
@@ -1265,23 +1106,7 @@ class AutoencoderTransformer(
         return tags
 
 
-def _draw(density, n_samples, random_state):
-    """Return codes drawn from a density as scikit-learn's ones do it."""
-    if "random_state" in inspect.signature(density.sample).parameters:
-        return density.sample(n_samples, random_state=random_state)
-    density = copy.deepcopy(density)
-    if "random_state" in density.get_params():
-        density.set_params(random_state=random_state)
-    code = density.sample(n_samples)
-    code = code[0] if isinstance(code, tuple) else code
-    return code[random_state.permutation(n_samples)]  # a mixture sorts them
-
-
 def _as_array(x):
     """Return a tensor or array as a contiguous array."""
     x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
     return np.ascontiguousarray(x).reshape(x.shape)
-
-
-def _output(module, x):
-    return module.decode(module.encode(x))

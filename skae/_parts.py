@@ -1,7 +1,14 @@
-"""What all exchangeable parts have in common."""
+"""What all exchangeable parts have in common, and what their parameters may be."""
 
-from sklearn.base import BaseEstimator
+import inspect
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, Self
+
 from torch import nn
+
+from skae._sklearn import BaseEstimator
 
 
 class Part(BaseEstimator):
@@ -21,11 +28,11 @@ class Part(BaseEstimator):
         Names of parameters that are whole numbers.
     """
 
-    ranges = {}
-    choices = {}
-    whole_numbers = ()
+    ranges: Mapping[str, tuple[float, float]] = {}
+    choices: Mapping[str, tuple[str, ...]] = {}
+    whole_numbers: tuple[str, ...] = ()
 
-    def members(self):
+    def members(self) -> dict[str, type[Any]]:
         """Return the class of what is in a parameter that is a list, by name."""
         return {}
 
@@ -36,10 +43,51 @@ class LearningPart(Part, nn.Module):
     `fit` trains a copy. A subclass need not call ``super().__init__()``.
     """
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         part = super().__new__(cls)
         nn.Module.__init__(part)
         return part
 
-    def __init__(self):  # scikit-learn reads its signature: no parameters
+    def __init__(self) -> None:  # scikit-learn reads its signature: no parameters
         pass
+
+
+def check_is_no_class(name, part):
+    """Raise if a part is a class."""
+    if inspect.isclass(part):
+        raise TypeError(
+            f"{name} is the class {part.__name__}; pass an instance, {part.__name__}()."
+        )
+
+
+def check_ranges(part):
+    """Raise if a parameter of a part, or of the parts in it, is not allowed."""
+    name = type(part).__name__
+    for parameter in {**part.choices, **part.ranges}:
+        value, wanted = getattr(part, parameter), []
+        if words := part.choices.get(parameter):
+            if isinstance(value, str) and value in words:
+                continue
+            wanted.append(f"one of {words}")
+        if parameter in part.ranges:
+            low, high = part.ranges[parameter]
+            is_whole = parameter in part.whole_numbers
+            is_number = isinstance(value, Integral if is_whole else Real)
+            if is_number and low <= value <= high and value < math.inf:
+                continue
+            end = "inf)" if high == math.inf else f"{high:g}]"
+            kind = "whole number" if is_whole else "number"
+            wanted.append(f"a {kind} in [{low:g}, {end}")
+        wanted = " or ".join(wanted)
+        raise ValueError(f"{parameter}={value!r} of {name} must be {wanted}.")
+    for parameter, kind in part.members().items():
+        inner = getattr(part, parameter)
+        is_list = isinstance(inner, (list, tuple))
+        wrong = [one for one in inner if not isinstance(one, kind)] if is_list else []
+        if wrong or not is_list:
+            raise TypeError(
+                f"{parameter} of {name} has {wrong[0] if wrong else inner!r}; it must "
+                f"be a list of instances of {kind.__name__}."
+            )
+        for one in inner:
+            check_ranges(one)

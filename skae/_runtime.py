@@ -289,10 +289,17 @@ def training_modes():
 @contextmanager
 def inference_modes():
     """Compute exactly and without gradients, whatever the caller's modes."""
-    is_rounded = torch.is_autocast_enabled("cpu")  # to leave it so takes 20 us
-    exact = torch.autocast("cpu", enabled=False) if is_rounded else nullcontext()
-    with torch.inference_mode(), exact:
+    with torch.inference_mode(), unrounded(torch.device("cpu")):
         yield
+
+
+def unrounded(device):
+    """Return a context without products in bfloat16, inside training with them.
+
+    For what adds up, or writes to numbers of its own: it needs one dtype.
+    """
+    is_rounded = torch.is_autocast_enabled(device.type)  # to leave it so takes 20 us
+    return torch.autocast(device.type, enabled=False) if is_rounded else nullcontext()
 
 
 def choose_device(device):
@@ -310,3 +317,18 @@ def available_devices():
     if torch.cuda.is_available():
         devices.append("cuda")
     return devices
+
+
+def check_device(device):
+    """Raise if torch does not know the device or this machine does not have it."""
+    if device == "auto":
+        return
+    available = available_devices()
+    advice = f"Available here: {', '.join(available)}; 'auto' takes the last of them."
+    try:
+        parsed = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device={device!r} is not a torch device. {advice}") from None
+    count = torch.cuda.device_count() if parsed.type == "cuda" else 1
+    if parsed.type not in available or (parsed.index or 0) >= count:
+        raise ValueError(f"device={device!r} is not available. {advice}")

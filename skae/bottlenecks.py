@@ -7,9 +7,11 @@ add one, inherit `Bottleneck`, write `sample` or `code`, and put an entry in
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from skae._parts import LearningPart
 
@@ -51,18 +53,18 @@ class Bottleneck(LearningPart):
         Share of the epochs that are over, in [0, 1]; set by the training.
     """
 
-    keeps_pca = True
-    is_ordered = False
-    has_prior = False
-    effort = 1
-    settling = 0.0
-    progress = 1.0
+    keeps_pca: bool = True
+    is_ordered: bool = False
+    has_prior: bool = False
+    effort: int = 1
+    settling: float = 0.0
+    progress: float = 1.0
 
-    def n_encoded(self, n_components):
+    def n_encoded(self, n_components: int) -> int:
         """Return how many numbers the encoder has to give for each row."""
         return n_components
 
-    def build(self, n_components, nat):
+    def build(self, n_components: int, nat: float) -> None:
         """Get ready for a training.
 
         Parameters
@@ -74,7 +76,7 @@ class Bottleneck(LearningPart):
             What one unit of the log-likelihood of a row is worth in the loss.
         """
 
-    def sample(self, h):
+    def sample(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the code in training, and what it costs.
 
         Parameters
@@ -92,7 +94,7 @@ class Bottleneck(LearningPart):
         """
         return self.code(h), None
 
-    def code(self, h):
+    def code(self, h: Tensor) -> Tensor:
         """Return the code, the same for the same row: what `transform` returns."""
         return h
 
@@ -137,28 +139,28 @@ class VariationalBottleneck(Bottleneck):
     has_prior = True
     FIRST_LOG_VARIANCE = -4.0  # of the code, before the encoder has learnt it
 
-    def __init__(self, beta=1.0, warm_up=0.2):
+    def __init__(self, beta: float = 1.0, warm_up: float = 0.2) -> None:
         self.beta = beta
         self.warm_up = warm_up
 
     @property
-    def settling(self):
+    def settling(self) -> float:
         return self.warm_up
 
-    def n_encoded(self, n_components):
+    def n_encoded(self, n_components: int) -> int:
         return 2 * n_components
 
-    def build(self, n_components, nat):
+    def build(self, n_components: int, nat: float) -> None:
         self.nat = nat
 
-    def sample(self, h):
+    def sample(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         mean, log_variance = self._posterior(h)
         spread = (log_variance / 2).exp()
         divergence = (mean.square() + spread.square() - 1 - log_variance).sum(1) / 2
         code = mean + spread * torch.randn_like(mean)
         return code, self._beta() * self.nat * divergence
 
-    def code(self, h):
+    def code(self, h: Tensor) -> Tensor:
         return self._posterior(h)[0]
 
     def _posterior(self, h):
@@ -198,15 +200,15 @@ class WAEBottleneck(Bottleneck):
     ranges = {"alpha": (0, math.inf)}
     keeps_pca = False
     has_prior = True
-    SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+    SCALES: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
-    def __init__(self, alpha=1.0):
+    def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def sample(self, h):
+    def sample(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         return h, self.alpha * self.discrepancies(h, torch.randn_like(h))
 
-    def discrepancies(self, code, prior):
+    def discrepancies(self, code: Tensor, prior: Tensor) -> Tensor:
         """Return what each row adds; their mean is the unbiased estimate."""
         n_samples = len(code)
         if n_samples < 2:
@@ -249,23 +251,23 @@ class TopKBottleneck(Bottleneck):
 
     ranges = {"k": (1, math.inf)}
     choices = {"k": ("auto",)}
-    whole_numbers = ("k",)
+    whole_numbers: tuple[str, ...] = ("k",)
     keeps_pca = False
     settling = 0.1
 
-    def __init__(self, k="auto"):
+    def __init__(self, k: int | Literal["auto"] = "auto") -> None:
         self.k = k
 
-    def sample(self, h):
+    def sample(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         n_components, k, falling = h.shape[1], self.n_kept(h.shape[1]), 0.0
         if self.training:
             falling = max(0.0, 1 - self.progress / self.settling)
         return self._largest(h, k + round((n_components - k) * falling)), None
 
-    def code(self, h):
+    def code(self, h: Tensor) -> Tensor:
         return self._largest(h, self.n_kept(h.shape[1]))
 
-    def n_kept(self, n_components):
+    def n_kept(self, n_components: int) -> int:
         """Return how many components stay."""
         return max(1, n_components // 4) if self.k == "auto" else self.k
 
@@ -315,39 +317,45 @@ class VectorQuantizedBottleneck(Bottleneck):
         "commitment": (0, math.inf),
         "decay": (0, 1),
     }
-    whole_numbers = ("n_codes", "n_groups")
+    whole_numbers: tuple[str, ...] = ("n_codes", "n_groups")
     keeps_pca = False
     FEWEST = 0.1  # rows of a batch that choose a vector, below which it is moved
 
-    def __init__(self, n_codes=64, n_groups=1, commitment=0.25, decay=0.95):
+    def __init__(
+        self,
+        n_codes: int = 64,
+        n_groups: int = 1,
+        commitment: float = 0.25,
+        decay: float = 0.95,
+    ) -> None:
         self.n_codes = n_codes
         self.n_groups = n_groups
         self.commitment = commitment
         self.decay = decay
 
-    def build(self, n_components, nat):
+    def build(self, n_components: int, nat: float) -> None:
         width = n_components // self.n_groups
         vectors = torch.zeros(self.n_groups, self.n_codes, width)
         self.register_buffer("codebook", vectors)  # (n_groups, n_codes, width)
         self.register_buffer("sums", vectors.clone())
         self.register_buffer("counts", torch.zeros(self.n_groups, self.n_codes))
 
-    def sample(self, h):
+    def sample(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.training:
             self._learn(h.detach())
         code = self.code(h)
         cost = self.commitment * (h - code).square().mean(1)
         return h + (code - h).detach(), cost
 
-    def code(self, h):
+    def code(self, h: Tensor) -> Tensor:
         """Return the nearest vectors; no gradient flows through them."""
         return self.vectors(self.numbers(h))
 
-    def numbers(self, h):
+    def numbers(self, h: Tensor) -> Tensor:
         """Return the numbers of the nearest vectors, of shape (n_samples, n_groups)."""
         return torch.cdist(self._pieces(h.detach()), self.codebook).argmin(2).T
 
-    def vectors(self, numbers):
+    def vectors(self, numbers: Tensor) -> Tensor:
         """Return the code that consists of vectors of these numbers."""
         groups = torch.arange(self.n_groups, device=numbers.device)
         return self.codebook[groups, numbers].flatten(1)
@@ -404,14 +412,14 @@ class OrderedBottleneck(Bottleneck):
     effort = 4
     WHOLE = 0.5  # share of the rows that keep all; with fewer the whole code suffers
 
-    def sample(self, h):
+    def sample(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         numbers = torch.arange(h.shape[1], device=h.device)
         last = torch.randint(h.shape[1], (len(h), 1), device=h.device)
         is_whole = torch.rand(len(h), 1, device=h.device) < self.WHOLE
         return torch.where((numbers <= last) | is_whole, h, 0.0), None
 
 
-BOTTLENECKS = {
+BOTTLENECKS: dict[str, type[Bottleneck]] = {
     "variational": VariationalBottleneck,
     "wae": WAEBottleneck,
     "top_k": TopKBottleneck,

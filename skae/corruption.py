@@ -5,12 +5,18 @@ corruption, inherit `Corruption`, write `corrupt`, and put an entry in `CORRUPTI
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
+from torch import Generator, Tensor
 
+from skae._data.images import ImageForm
+from skae._data.rows import Rows
 from skae._parts import Part
+from skae._typing import CorruptionFunction
 
 __all__ = [
     "CORRUPTIONS",
@@ -50,10 +56,10 @@ class Features:
     spread: torch.Tensor
     low: torch.Tensor
     high: torch.Tensor
-    form: object = None
+    form: ImageForm | None = None
 
     @classmethod
-    def of(cls, rows, form=None):
+    def of(cls, rows: Rows, form: ImageForm | None = None) -> Self:
         """Return what there is to know of standardised `Rows`."""
         square, low, high = 0.0, math.inf, -math.inf
         for x, (_, weight) in rows.blocks():
@@ -81,10 +87,10 @@ class Corruption(Part):
         Whether it makes sense for images only.
     """
 
-    ranges = {}
-    needs_images = False
+    ranges: Mapping[str, tuple[float, float]] = {}
+    needs_images: bool = False
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         """Return a spoilt copy of a batch.
 
         Parameters
@@ -127,10 +133,10 @@ class GaussianNoise(Corruption):
 
     ranges = {"scale": (0, math.inf)}
 
-    def __init__(self, scale=0.3):
+    def __init__(self, scale: float = 0.3) -> None:
         self.scale = scale
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         noise = torch.randn(X.shape, generator=generator, dtype=X.dtype)
         return X + self.scale * features.spread * noise
 
@@ -158,10 +164,10 @@ class MaskingNoise(Corruption):
 
     ranges = {"rate": (0, 1)}
 
-    def __init__(self, rate=0.25):
+    def __init__(self, rate: float = 0.25) -> None:
         self.rate = rate
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         return torch.where(_chosen(X, self.rate, generator), features.zero, X)
 
 
@@ -187,10 +193,10 @@ class SaltAndPepperNoise(Corruption):
 
     ranges = {"rate": (0, 1)}
 
-    def __init__(self, rate=0.1):
+    def __init__(self, rate: float = 0.1) -> None:
         self.rate = rate
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         extremes = torch.where(_chosen(X, 0.5, generator), features.low, features.high)
         return torch.where(_chosen(X, self.rate, generator), extremes, X)
 
@@ -219,10 +225,10 @@ class SwapNoise(Corruption):
 
     ranges = {"rate": (0, 1)}
 
-    def __init__(self, rate=0.1):
+    def __init__(self, rate: float = 0.1) -> None:
         self.rate = rate
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         rows = torch.randint(len(X), X.shape, generator=generator)
         return torch.where(_chosen(X, self.rate, generator), X.gather(0, rows), X)
 
@@ -253,10 +259,10 @@ class BlockMasking(Corruption):
     ranges = {"share": (0, 1)}
     needs_images = True
 
-    def __init__(self, share=0.25):
+    def __init__(self, share: float = 0.25) -> None:
         self.share = share
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         inside = [
             self._interval(len(X), side, generator) for side in features.form.size
         ]
@@ -298,13 +304,13 @@ class DownUpSampling(Corruption):
     """
 
     ranges = {"factor": (1, math.inf)}
-    whole_numbers = ("factor",)
+    whole_numbers: tuple[str, ...] = ("factor",)
     needs_images = True
 
-    def __init__(self, factor=2):
+    def __init__(self, factor: int = 2) -> None:
         self.factor = factor
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         size, n_channels = features.form.size, features.form.n_channels
         is_last = features.form.channel_order == "last"
         shape = (*size, n_channels) if is_last else (n_channels, *size)
@@ -337,13 +343,13 @@ class Chain(Corruption):
                                                          MaskingNoise()]))
     """
 
-    def __init__(self, corruptions):
+    def __init__(self, corruptions: Sequence[Corruption]) -> None:
         self.corruptions = corruptions
 
-    def members(self):
+    def members(self) -> dict[str, type[Any]]:
         return {"corruptions": Corruption}
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         for corruption in self.corruptions:
             X = corruption.corrupt(X, features, generator)
         return X
@@ -359,10 +365,10 @@ class CallableCorruption(Corruption):
         standardised units.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: CorruptionFunction) -> None:
         self.function = function
 
-    def corrupt(self, X, features, generator):
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         return self.function(X, generator)
 
 
@@ -371,7 +377,7 @@ def _chosen(X, rate, generator):
     return torch.rand(X.shape, generator=generator) < rate
 
 
-CORRUPTIONS = {
+CORRUPTIONS: dict[str, type[Corruption]] = {
     "gaussian": GaussianNoise,
     "masking": MaskingNoise,
     "salt_and_pepper": SaltAndPepperNoise,

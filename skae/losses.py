@@ -10,9 +10,10 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from skae._parts import LearningPart
+from skae._typing import Array, LossFunction
 
 __all__ = [
     "LOSSES",
@@ -48,17 +49,22 @@ class Loss(LearningPart):
 
     most_learning_rate : float
         The largest one that ``learning_rate="auto"`` takes.
+
+    of_counts : bool
+        If True, images are taken as counts, whatever their dtype, and are never divided
+        by the value of white.
     """
 
-    standardized = True
-    degree = 0
-    target_range = (-math.inf, math.inf)
-    most_learning_rate = math.inf
+    standardized: bool = True
+    degree: float = 0
+    target_range: tuple[float, float] = (-math.inf, math.inf)
+    most_learning_rate: float = math.inf
+    of_counts: bool = False
 
-    def build(self, mean):
+    def build(self, mean: Array) -> None:
         """Get ready for a training; `mean` is the ndarray of the features' means."""
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         """Return the loss of each sample.
 
         Parameters
@@ -75,7 +81,9 @@ class Loss(LearningPart):
         """
         raise NotImplementedError
 
-    def with_gradient(self, output, X, sample_weight=None):
+    def with_gradient(
+        self, output: Tensor, X: Tensor, sample_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the weighted mean loss, and its gradient with respect to `output`.
 
         Here it is left to autograd; a loss may write it out, which is faster.
@@ -89,15 +97,15 @@ class Loss(LearningPart):
             (gradient,) = torch.autograd.grad(loss, output)
         return loss.detach(), gradient
 
-    def inverse_link(self, output):
+    def inverse_link(self, output: Tensor) -> Tensor:
         """Return the reconstruction, a Tensor, for an output of the same shape."""
         return output
 
-    def link(self, X):
+    def link(self, X: Array) -> Array:
         """Return the output whose `inverse_link` is X (ndarray in, ndarray out)."""
         return X
 
-    def nat(self, noise_variance):
+    def nat(self, noise_variance: float) -> float:
         """Return what one unit of log-likelihood is in the sum over features.
 
         `noise_variance` is that of a feature, in standardised units.
@@ -118,12 +126,14 @@ class SquaredError(Loss):
     AutoencoderTransformer(loss=SquaredError())
     """
 
-    degree = 2
+    degree: float = 2
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return (output - X).square().mean(1)
 
-    def with_gradient(self, output, X, sample_weight=None):
+    def with_gradient(
+        self, output: Tensor, X: Tensor, sample_weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         if type(self) is not SquaredError:  # a subclass may change the loss
             return super().with_gradient(output, X, sample_weight)
         residual = output - X
@@ -144,9 +154,9 @@ class AbsoluteError(Loss):
     AutoencoderTransformer(loss=AbsoluteError())
     """
 
-    degree = 1
+    degree: float = 1
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return (output - X).abs().mean(1)
 
 
@@ -174,13 +184,13 @@ class Huber(Loss):
     AutoencoderTransformer(loss=Huber(delta=0.5))
     """
 
-    degree = 2
+    degree: float = 2
     ranges = {"delta": (1e-6, math.inf)}
 
-    def __init__(self, delta=1.0):
+    def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return F.huber_loss(output, X, reduction="none", delta=self.delta).mean(1)
 
 
@@ -201,13 +211,13 @@ class LogLoss(Loss):
     standardized = False
     target_range = (0.0, 1.0)
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(output, X, reduction="none").mean(1)
 
-    def inverse_link(self, output):
+    def inverse_link(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output)
 
-    def link(self, X):
+    def link(self, X: Array) -> Array:
         p = np.clip(X, 1e-3, 1 - 1e-3)  # keeps the start of constant features finite
         return np.log(p / (1 - p))
 
@@ -223,25 +233,27 @@ class CountLoss(Loss):
     standardized = False
     target_range = (0.0, math.inf)
     most_learning_rate = 3e-3
+    mean: Tensor
+    of_counts = True
     SMALLEST = 1e-3  # share of the mean below which the link is cut off
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.build(np.ones(1))  # until a training says more
 
-    def build(self, mean):
+    def build(self, mean: Array) -> None:
         floor = 1e-4 * mean.mean() if mean.any() else 1.0  # of features never seen
         self.register_buffer("mean", torch.from_numpy(np.maximum(mean, floor)))
 
-    def inverse_link(self, output):
+    def inverse_link(self, output: Tensor) -> Tensor:
         low, high = output.clamp_max(0), output.clamp_min(0)
         return self.mean.to(output) * (low.exp() + high)
 
-    def log_mean(self, output):
+    def log_mean(self, output: Tensor) -> Tensor:
         """Return the logarithm of `inverse_link`."""
         low, high = output.clamp_max(0), output.clamp_min(0)
         return self.mean.to(output).log() + low + high.log1p()
 
-    def link(self, X):
+    def link(self, X: Array) -> Array:
         share = X / self.mean.double().cpu().numpy()
         return np.where(share < 1, np.log(np.maximum(share, self.SMALLEST)), share - 1)
 
@@ -264,7 +276,7 @@ class Poisson(CountLoss):
     AutoencoderTransformer(loss=Poisson())
     """
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         mean, log_mean = self.inverse_link(output), self.log_mean(output)
         return (mean - X * log_mean + torch.lgamma(X + 1)).mean(1)
 
@@ -295,15 +307,15 @@ class NegativeBinomial(CountLoss):
 
     PACE = 3.0  # how much faster than the network log(theta), which starts at 0, learns
 
-    def build(self, mean):
+    def build(self, mean: Array) -> None:
         super().build(mean)
         self.slow_log_dispersion = nn.Parameter(torch.zeros(len(mean)))
 
     @property
-    def log_dispersion(self):
+    def log_dispersion(self) -> Tensor:
         return self.PACE * self.slow_log_dispersion
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         log_theta = self.log_dispersion.to(output).clamp(-10, 10)
         log_mean, theta = self.log_mean(output), log_theta.exp()
         log_sum = torch.logaddexp(log_theta, log_mean)  # log(theta + mu)
@@ -328,7 +340,7 @@ class CosineDistance(Loss):
 
     standardized = False
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return 1 - F.cosine_similarity(output, X, dim=1)
 
 
@@ -342,14 +354,14 @@ class CallableLoss(Loss):
         standardised units (see `Loss`).
     """
 
-    def __init__(self, function):
+    def __init__(self, function: LossFunction) -> None:
         self.function = function
 
-    def __call__(self, output, X):
+    def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return self.function(output, X)
 
 
-LOSSES = {
+LOSSES: dict[str, type[Loss]] = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
     "huber": Huber,

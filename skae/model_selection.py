@@ -4,22 +4,28 @@ scikit-learn's searches do the searching; what is here is what they compare (the
 of rows that were held out, with PCA's beside it) and the rule that chooses.
 """
 
-import re
-import warnings
-from collections.abc import Iterable
-from functools import partial
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.decomposition import PCA
-from sklearn.model_selection import GridSearchCV, KFold, check_cv, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, check_cv
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
 
-from skae import _validation as check
 from skae._autoencoder import AutoencoderTransformer
+from skae._data.reading import read_numbers
+from skae._fitting.parameters import check_hidden_layer_sizes
+from skae._parts import check_is_no_class
+from skae._sweep import errors_by_row, fold_scores, pca_errors, standard_error
+from skae._typing import ArrayLike, MatrixLike, RandomState, Sizes, Splitter
+from skae._warnings import warn
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["ComponentsChoice", "choose_n_components"]
 
@@ -68,14 +74,14 @@ class ComponentsChoice:
 
     def __init__(
         self,
-        n_components,
-        rule,
-        max_error,
-        table,
-        best_params,
-        best_estimator,
-        widths_table,
-    ):
+        n_components: int,
+        rule: Literal["bend", "one standard error", "max_error"],
+        max_error: float | None,
+        table: DataFrame,
+        best_params: dict[str, Any],
+        best_estimator: AutoencoderTransformer | Pipeline,
+        widths_table: DataFrame | None,
+    ) -> None:
         self.n_components_ = n_components
         self.rule_ = rule
         self.max_error_ = max_error
@@ -84,24 +90,24 @@ class ComponentsChoice:
         self.best_estimator_ = best_estimator
         self.widths_table_ = widths_table
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(best_params_={self.best_params_})\n{self.table_}"
 
 
 def choose_n_components(
-    estimator,
-    X,
-    y=None,
+    estimator: AutoencoderTransformer | Pipeline,
+    X: MatrixLike | Sequence[object],
+    y: ArrayLike | None = None,
     *,
-    n_components=None,
-    hidden_layer_sizes=None,
-    max_error=None,
-    cv=3,
-    groups=None,
-    n_jobs=None,
-    verbose=0,
-    random_state=None,
-):
+    n_components: Iterable[int] | None = None,
+    hidden_layer_sizes: Iterable[Sizes | Literal["auto"]] | None = None,
+    max_error: float | None = None,
+    cv: int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]] = 3,
+    groups: ArrayLike | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    random_state: RandomState = None,
+) -> ComponentsChoice:
     """Compare codes of several sizes on held-out rows, and choose one.
 
     A larger code rebuilds held-out rows better nearly always, noise included, so that
@@ -220,19 +226,12 @@ def choose_n_components(
     most = min(n_features, *(len(train) for train, _ in folds))
     sizes = _checked_sizes(n_components, most, max_error)
     options = {"cv": folds, "n_jobs": n_jobs, "error_score": "raise"}
-
     name = f"{prefix}n_components"
-    search = GridSearchCV(
-        estimator, {name: sizes}, refit=False, verbose=verbose, **options
-    ).fit(X, y)
-    errors = 1 - _fold_scores(search.cv_results_)
+    results = _search_sizes(estimator, {name: sizes}, X, y, verbose, options)
+    errors = 1 - fold_scores(results)
     n_axes = max(min(max(sizes), most - sp.issparse(rows)), 1)
-    table = _table(
-        errors,
-        index=sizes,
-        rival=_pca_errors(head, n_axes, sizes, X, y, options),
-        seconds=search.cv_results_["mean_fit_time"],
-    ).rename_axis("n_components")
+    rival = pca_errors(head, n_axes, sizes, X, y, options)
+    table = errors_by_row(errors, sizes, results["mean_fit_time"], rival)
     chosen, rule = _choose(np.array(sizes), errors, max_error)
     params = {name: sizes[chosen]}
     best, widths_table = clone(estimator).set_params(**params).fit(X, y), None
@@ -240,6 +239,7 @@ def choose_n_components(
         name, options = f"{prefix}hidden_layer_sizes", {**options, "verbose": verbose}
         params[name], widths_table = _search_widths(best, name, widths, X, y, options)
         best = clone(best).set_params(**params).fit(X, y)
+    table = table.rename_axis("n_components")
     return ComponentsChoice(
         sizes[chosen], rule, max_error, table, params, best, widths_table
     )
@@ -250,7 +250,7 @@ def choose_n_components(
 
 def _parts(estimator):
     """Return the steps before the autoencoder or None, itself, and its prefix."""
-    check.check_is_no_class("estimator", estimator)
+    check_is_no_class("estimator", estimator)
     head, last, prefix = None, estimator, ""
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
@@ -293,14 +293,14 @@ def _checked_widths(candidates, network):
             "settings with GridSearchCV, and leave hidden_layer_sizes out."
         )
     for one in widths:
-        check.check_hidden_layer_sizes(one)
+        check_hidden_layer_sizes(one)
     return [one if one == "auto" else tuple(one) for one in widths]
 
 
 def _count_features(last, rows):
     """Check the rows that the autoencoder gets, and count their features."""
     probe = clone(last)
-    check.check_input(probe, rows, reset=True)
+    read_numbers(probe, rows, reset=True)
     return probe.n_features_in_
 
 
@@ -343,61 +343,10 @@ def _checked_sizes(n_components, most, max_error):
     return sizes
 
 
-# Errors
-
-
-def _fold_scores(results):
-    """Return the scores of each candidate in each fold."""
-    names = [name for name in results if re.fullmatch(r"split\d+_test_score", name)]
-    return np.column_stack([results[name] for name in names])
-
-
-def _table(errors, index, seconds, rival=None):
-    """Return means over folds, with their standard errors."""
-    import pandas as pd
-
-    columns = {"error": errors.mean(1), "std_error": _standard_error(errors)}
-    if rival is not None:
-        columns["pca_error"] = rival.mean(1)
-        columns["pca_std_error"] = _standard_error(rival)
-    return pd.DataFrame({**columns, "seconds": seconds}, index=index)
-
-
-def _standard_error(values):
-    return values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-
-
-def _pca_errors(head, n_axes, sizes, X, y, options):
-    """Return PCA's error with each size in each fold, from one PCA per fold."""
-    steps = [] if head is None else head.steps
-    pca = [("rows", FunctionTransformer(_flat)), ("pca", PCA(n_axes, random_state=0))]
-    scoring = partial(_errors_of_pca, sizes=sizes)
-    scores = cross_validate(Pipeline([*steps, *pca]), X, y, scoring=scoring, **options)
-    return np.array([scores[f"test_{size}"] for size in sizes])
-
-
-def _flat(X):
-    """Return images as rows."""
-    return X.reshape(len(X), -1) if getattr(X, "ndim", 2) > 2 else X
-
-
-def _errors_of_pca(pipeline, X, y=None, *, sizes):
-    """Return the share of the variance that the first 1, 2, ... axes do not rebuild."""
-    rows, pca = pipeline[:-1].transform(X), pipeline[-1]
-    code = np.asarray(pca.transform(rows), np.float64)
-    rebuilt = np.cumsum(np.square(code).sum(0))
-    rows = rows if sp.issparse(rows) else np.asarray(rows, np.float64)
-    left = _squares(rows, pca.mean_) - rebuilt
-    total = _squares(rows, np.asarray(rows.mean(0)).ravel()) or 1.0
-    return {str(k): max(left[min(k, len(left)) - 1] / total, 0.0) for k in sizes}
-
-
-def _squares(rows, center):
-    """Return the sum of the squares of rows minus a center."""
-    if not sp.issparse(rows):
-        return np.square(rows - center).sum()
-    crossed = np.asarray(rows.sum(0)).ravel() @ center
-    return rows.multiply(rows).sum() - 2 * crossed + rows.shape[0] * center @ center
+def _search_sizes(estimator, grid, X, y, verbose, options):
+    """Return the results of a search that fits each size in each fold."""
+    search = GridSearchCV(estimator, grid, refit=False, verbose=verbose, **options)
+    return search.fit(X, y).cv_results_
 
 
 # Rules
@@ -409,25 +358,21 @@ def _choose(sizes, errors, max_error):
     if max_error is not None:
         enough = np.flatnonzero(means <= max_error)
         if len(enough) == 0:
-            warnings.warn(
+            warn(
                 f"No size has an error of at most max_error={max_error:g}; the "
                 f"smallest is {means.min():.3g}. Pass larger sizes as n_components, or "
-                "a larger max_error.",
-                UserWarning,
-                stacklevel=3,
+                "a larger max_error."
             )
         return int(enough[0] if len(enough) else means.argmin()), "max_error"
     chosen = _bend(sizes, means)
     if chosen is not None:
         return chosen, "bend"
-    least = means.min() + _standard_error(errors)[means.argmin()]
+    least = means.min() + standard_error(errors)[means.argmin()]
     chosen = int(np.flatnonzero(means <= least)[0])
-    warnings.warn(
+    warn(
         f"From {sizes[0]} to {sizes[-1]} components the error has no bend. "
         f"Chosen is {sizes[chosen]}, the smallest size within one standard error of "
-        "the smallest error. Pass other sizes as n_components, or max_error.",
-        UserWarning,
-        stacklevel=3,
+        "the smallest error. Pass other sizes as n_components, or max_error."
     )
     return chosen, "one standard error"
 
@@ -448,11 +393,9 @@ def _has_trained(fitted):
     """Tell whether a network was trained; warn if not, as its widths say nothing."""
     if _last(fitted).n_epochs_ > 0:
         return True
-    warnings.warn(
+    warn(
         "With these rows the model is PCA and no network is trained, so that widths "
-        "were not searched. Leave hidden_layer_sizes out, or pass more rows.",
-        UserWarning,
-        stacklevel=3,
+        "were not searched. Leave hidden_layer_sizes out, or pass more rows."
     )
     return False
 
@@ -478,7 +421,7 @@ def _search_widths(fitted, name, widths, X, y, options):
         **options,
     ).fit(X, y)
     results = search.cv_results_
-    table = _table(1 - _fold_scores(results), None, results["mean_fit_time"])
+    table = errors_by_row(1 - fold_scores(results), None, results["mean_fit_time"])
     table.insert(0, "hidden_layer_sizes", [one[name] for one in results["params"]])
     table.insert(1, "max_epochs", results["n_resources"])
     order = np.lexsort((table["error"], -results["iter"]))

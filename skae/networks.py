@@ -9,12 +9,13 @@ another shape, `ConvAutoencoder` takes that.
 """
 
 import math
-from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from skae._pyramid import MOST_POSITIONS, pyramid, sizes_after
 from skae._runtime import undrawn
+from skae._typing import Activation, Sizes
 
 __all__ = [
     "ACTIVATIONS",
@@ -26,10 +27,7 @@ __all__ = [
     "auto_hidden_layer_sizes",
 ]
 
-MOST_POSITIONS = 100  # of a convolutional encoder's last map; 8 x 8, or 10 x 10
-MOST_DENSE = 1024  # width of its first fully connected layer
-
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
     "logistic": nn.Sigmoid,
@@ -78,15 +76,15 @@ class MLPAutoencoder(nn.Module):
 
     def __init__(
         self,
-        n_features,
-        n_components,
-        hidden_layer_sizes=(128, 128, 64),
-        activation="silu",
-        generator=None,
+        n_features: int,
+        n_components: int,
+        hidden_layer_sizes: Sizes = (128, 128, 64),
+        activation: Activation = "silu",
+        generator: torch.Generator | None = None,
         *,
-        n_encoded=None,
-        n_outputs=None,
-    ):
+        n_encoded: int | None = None,
+        n_outputs: int | None = None,
+    ) -> None:
         super().__init__()
         widths = list(hidden_layer_sizes)
         inward = [n_features, *widths, n_encoded or n_components]
@@ -94,13 +92,13 @@ class MLPAutoencoder(nn.Module):
         self.encoder = _layers(inward, activation, generator)
         self.decoder = _layers(outward, activation, generator)
 
-    def encode(self, X):
+    def encode(self, X: Tensor) -> Tensor:
         return self.encoder(X)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         return self.decoder(code)
 
-    def zero_last_layers(self):
+    def zero_last_layers(self) -> None:
         """Make code and output zero until training moves them."""
         for layers in (self.encoder, self.decoder):
             nn.init.zeros_(layers[-1].weight)
@@ -127,15 +125,15 @@ class EncoderDecoder(nn.Module):
     torch.Size([3, 2])
     """
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
 
-    def encode(self, X):
+    def encode(self, X: Tensor) -> Tensor:
         return self.encoder(X)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         return self.decoder(code)
 
 
@@ -209,55 +207,45 @@ class ConvAutoencoder(nn.Module):
 
     def __init__(
         self,
-        n_features,
-        n_components,
-        hidden_layer_sizes=(16, 32),
-        activation="silu",
-        generator=None,
+        n_features: int,
+        n_components: int,
+        hidden_layer_sizes: Sizes = (16, 32),
+        activation: Activation = "silu",
+        generator: torch.Generator | None = None,
         *,
-        size=None,
-        n_channels=1,
-        channels_last=False,
-        n_encoded=None,
-        n_outputs=None,
-        out_size=None,
-        out_n_channels=None,
-        out_channels_last=None,
-    ):
+        size: Sizes | None = None,
+        n_channels: int = 1,
+        channels_last: bool = False,
+        n_encoded: int | None = None,
+        n_outputs: int | None = None,
+        out_size: Sizes | None = None,
+        out_n_channels: int | None = None,
+        out_channels_last: bool | None = None,
+    ) -> None:
         super().__init__()
         size = (1, n_features) if size is None else tuple(size)
+        widths = hidden_layer_sizes
         self.shape = (n_channels, *size)
         self.channels_last = self.out_channels_last = channels_last
         if out_channels_last is not None:
             self.out_channels_last = out_channels_last
         self.gives_images = out_size is not None or n_outputs in (None, n_features)
-        act = ACTIVATIONS[activation]
-        stages, last_map, dense = _pyramid(
-            size, n_channels, hidden_layer_sizes, n_components
-        )
-        down, up = [], []
-        for (n_in, n_out), (before, _), stride in stages:
-            down += [_conv(n_in, n_out, before, stride, generator), act()]
-        inward = [math.prod(last_map), *dense, n_encoded or n_components]
+        stages, last, dense = pyramid(size, n_channels, widths, n_components)
+        down = _shrinking(stages, activation, generator)
+        inward = [math.prod(last), *dense, n_encoded or n_components]
         if out_size is not None:
             n_channels = out_n_channels or n_channels
-            stages, last_map, dense = _pyramid(
-                tuple(out_size), n_channels, hidden_layer_sizes, n_components
-            )
-        outward = [n_components, *dense[::-1], math.prod(last_map)]
+            stages, last, dense = pyramid(out_size, n_channels, widths, n_components)
+        n_decoded = math.prod(last) if self.gives_images else n_outputs
+        outward, up = [n_components, *dense[::-1], n_decoded], []
         if self.gives_images:
-            up.append(nn.Unflatten(1, last_map))
-            for (n_in, n_out), (before, after), stride in reversed(stages):
-                conv = SubPixelConv(n_out, n_in, after, before, stride, generator)
-                up += [act(), conv]
-        else:
-            outward[-1] = n_outputs
+            up = _enlarging(stages, last, activation, generator)
         inward = _layers(inward, activation, generator)
         self.encoder = nn.Sequential(*down, nn.Flatten(), *inward)
         self.decoder = nn.Sequential(*_layers(outward, activation, generator), *up)
         self.to(memory_format=torch.channels_last)
 
-    def encode(self, X):
+    def encode(self, X: Tensor) -> Tensor:
         return self.encoder(self._images(X))
 
     def _images(self, X):
@@ -268,13 +256,13 @@ class ConvAutoencoder(nn.Module):
         X = X.reshape(-1, n_channels, height, width)
         return X.contiguous(memory_format=torch.channels_last)
 
-    def decode(self, code):
+    def decode(self, code: Tensor) -> Tensor:
         output = self.decoder(code)
         if self.gives_images and self.out_channels_last:
             output = output.permute(0, 2, 3, 1)
         return output.flatten(1)
 
-    def zero_last_layers(self):
+    def zero_last_layers(self) -> None:
         """Make code and output zero until training moves them."""
         last = [self.encoder[-1], self.decoder[-1]]
         if isinstance(last[1], nn.Unflatten):  # no convolution
@@ -313,7 +301,15 @@ class SubPixelConv(nn.Module):
     Aitken et al. (2017), "Checkerboard artifact free sub-pixel convolution".
     """
 
-    def __init__(self, n_in, n_out, size, out_size, factors, generator=None):
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        size: Sizes,
+        out_size: Sizes,
+        factors: Sizes,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         self.factors, self.out_size = tuple(factors), tuple(out_size)
         n_block = math.prod(factors)
@@ -322,7 +318,7 @@ class SubPixelConv(nn.Module):
             for parameter in (self.conv.weight, self.conv.bias):
                 parameter.copy_(parameter[::n_block].repeat_interleave(n_block, 0))
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         X = self.conv(X)
         n, n_maps, height, width = X.shape
         down, across = self.factors
@@ -332,32 +328,22 @@ class SubPixelConv(nn.Module):
         return X[:, :, : self.out_size[0], : self.out_size[1]]
 
 
-def _pyramid(size, n_channels, hidden_layer_sizes, n_components):
-    """Return the stages from an image to its last map, and what follows.
-
-    Returns
-    -------
-    stages : list of ((n_in, n_out), (size before, size after), stride)
-
-    last_map : tuple of int
-        Channels, height and width after the last stage.
-
-    dense : list of int
-        Widths of the fully connected layers between that and the code.
-    """
-    channels = [n_channels, *hidden_layer_sizes]
-    strides = _strides(size, len(hidden_layer_sizes))
-    sizes = _sizes(size, strides)
-    stages = list(zip(pairwise(channels), pairwise(sizes), strides, strict=True))
-    last_map = (channels[-1], *sizes[-1])
-    dense = _dense_widths(math.prod(last_map), n_components) if stages else []
-    return stages, last_map, dense
+def _shrinking(stages, activation, generator):
+    """Return the layers of the stages, from an image to its last map."""
+    layers = []
+    for (n_in, n_out), (before, _), stride in stages:
+        conv = _conv(n_in, n_out, before, stride, generator)
+        layers += [conv, ACTIVATIONS[activation]()]
+    return layers
 
 
-def _dense_widths(n_flat, n_components):
-    """Return the widths of the fully connected layers between maps and code."""
-    widest = min(n_flat, MOST_DENSE)
-    return [max(width, n_components) for width in (widest, -(-widest // 2))]
+def _enlarging(stages, last_map, activation, generator):
+    """Return the layers that go the way back, from a flat last map to an image."""
+    layers = [nn.Unflatten(1, last_map)]
+    for (n_in, n_out), (before, after), stride in reversed(stages):
+        conv = SubPixelConv(n_out, n_in, after, before, stride, generator)
+        layers += [ACTIVATIONS[activation](), conv]
+    return layers
 
 
 def _conv(n_in, n_out, size, stride, generator):
@@ -375,50 +361,17 @@ def _conv(n_in, n_out, size, stride, generator):
         padding=[side // 2 for side in kernel],
         dtype=torch.float32,
     )
-    conv.n_positions = math.prod(_sizes(size, [stride])[-1])
+    conv.n_positions = math.prod(sizes_after(size, [stride])[-1])
     return _with_he_weights(conv, n_in * math.prod(kernel), generator)
 
 
-def _strides(size, n_stages):
-    """Return (down, across) for each stage, so that about 8 x 8 pixels are left.
-
-    Each stage halves a side of 8 or more. Where that leaves too many pixels, the
-    first ones take larger steps.
-    """
-    strides, sides = [], size
-    for _ in range(n_stages):
-        strides.append([2 if side >= 8 else 1 for side in sides])
-        sides = _sizes(sides, strides[-1:])[-1]
-    for i in range(n_stages * 16):
-        sides = _sizes(size, strides)[-1]
-        if math.prod(sides) <= MOST_POSITIONS:
-            break
-        step = strides[i % n_stages]
-        strides[i % n_stages] = [
-            2 * s if side >= 8 else s for s, side in zip(step, sides, strict=True)
-        ]
-    return [tuple(stride) for stride in strides]
-
-
-def _sizes(size, strides):
-    """Return the size before the first stage and after each one."""
-    sizes = [tuple(size)]
-    for stride in strides:
-        sizes.append(
-            tuple(
-                -(-side // step) for side, step in zip(sizes[-1], stride, strict=True)
-            )
-        )
-    return sizes
-
-
-def auto_channels(size):
+def auto_channels(size: Sizes) -> tuple[int, ...]:
     """Return the channels that `hidden_layer_sizes="auto"` stands for.
 
     (16, 32) for images of up to 40 x 40 pixels; each doubling of the side adds 64.
     """
     channels = [16, 32]
-    while math.prod(_sizes(size, [(2, 2)] * len(channels))[-1]) > MOST_POSITIONS:
+    while math.prod(sizes_after(size, [(2, 2)] * len(channels))[-1]) > MOST_POSITIONS:
         channels.append(64)
     return tuple(channels)
 
@@ -445,7 +398,7 @@ def _with_he_weights(layer, n_in, generator):
     return layer
 
 
-def auto_hidden_layer_sizes(n_samples, n_components):
+def auto_hidden_layer_sizes(n_samples: int, n_components: int) -> tuple[int, ...]:
     """Return the widths that `hidden_layer_sizes="auto"` stands for.
 
     (128, 128, 64), and (256, 256, 128) from 20,000 rows on, which can feed a wider
@@ -461,13 +414,13 @@ class Encoder(nn.Module):
     Images are flattened; their pixels are in [0, 1] where `fit` saw a dtype of pixels.
     """
 
-    def __init__(self, module, mean, scale):
+    def __init__(self, module: nn.Module, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.module = module
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         X = (X.flatten(1) - self.mean) / self.scale
         return self.module.encode(X) * self.scale
 
@@ -479,7 +432,14 @@ class Decoder(nn.Module):
     output.
     """
 
-    def __init__(self, module, code_scale, mean, scale, row_shape):
+    def __init__(
+        self,
+        module: nn.Module,
+        code_scale: Tensor,
+        mean: Tensor,
+        scale: Tensor,
+        row_shape: Sizes,
+    ) -> None:
         super().__init__()
         self.module = module
         self.row_shape = row_shape
@@ -487,11 +447,11 @@ class Decoder(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
-    def forward(self, code):
+    def forward(self, code: Tensor) -> Tensor:
         loss = self.module.loss
         X_hat = loss.inverse_link(self.module.decode(code / self.code_scale))
         X_hat = X_hat * self.scale + self.mean if loss.standardized else X_hat
         return X_hat.unflatten(1, self.row_shape)
 
 
-NETWORKS = {"mlp": MLPAutoencoder, "conv": ConvAutoencoder}
+NETWORKS: dict[str, type[nn.Module]] = {"mlp": MLPAutoencoder, "conv": ConvAutoencoder}

@@ -4,6 +4,8 @@
 Both need the extra "onnx": ``pip install "skae[onnx]"``.
 """
 
+from __future__ import annotations
+
 import copy
 import json
 import logging
@@ -12,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from io import StringIO
 from numbers import Integral
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,9 +22,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skae._autoencoder import AutoencoderTransformer
-from skae._data.images import check_image_values, full_range
 from skae._files.archive import versions
 from skae._runtime import training_modes
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+    from onnx import ModelProto
 
 __all__ = ["register", "to_onnx"]
 
@@ -34,7 +40,14 @@ PARTS = {  # names of input and output
 }
 
 
-def to_onnx(estimator, part="encoder", *, dtype=None, as_float=False, opset=OPSET):
+def to_onnx(
+    estimator: AutoencoderTransformer,
+    part: Literal["encoder", "decoder", "full"] = "encoder",
+    *,
+    dtype: DTypeLike | None = None,
+    as_float: bool = False,
+    opset: int = OPSET,
+) -> ModelProto:
     """Return a fitted estimator, or one of its halves, as an ONNX model.
 
     Any number of rows goes through it at once. It centres X in the precision of X and
@@ -115,7 +128,7 @@ def to_onnx(estimator, part="encoder", *, dtype=None, as_float=False, opset=OPSE
     return model
 
 
-def register():
+def register() -> None:
     """Teach skl2onnx to write an `AutoencoderTransformer` in a Pipeline.
 
     After that ``skl2onnx.to_onnx(pipeline, X[:1])`` writes whole pipelines, column
@@ -164,7 +177,8 @@ def _input_dtype(estimator, part, dtype):
     """Return the dtype of the input as one of NumPy, checked."""
     takes_codes, form = part == "decoder", estimator._form
     if dtype is None:
-        dtype = estimator._dtype if takes_codes or form is None else form.dtype
+        is_image = form.is_image and not takes_codes
+        dtype = form.dtype if is_image else estimator._dtype
     try:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
@@ -173,8 +187,8 @@ def _input_dtype(estimator, part, dtype):
         raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float64' for codes.")
     if found is None or found.kind not in "biuf" or found.itemsize > 8:
         raise ValueError(f"dtype={dtype!r} must be a real dtype, such as 'float32'.")
-    if form is not None and not takes_codes:
-        check_image_values(np.empty((0, *form.row_shape), found), form)
+    if not takes_codes:
+        form.check_values(np.empty((0, *form.row_shape), found))
     return found
 
 
@@ -200,16 +214,15 @@ class _Graph(nn.Module):
         self.part = part
         self.module = copy.deepcopy(estimator.net_.module_).cpu().float().eval()
         form, output = estimator._form, estimator._start.output
-        shape = estimator._form.row_shape if form else estimator.mean_.shape
+        shape, white = form.row_shape, form.white(np.empty(0, dtype))
         if part == "decoder":
-            form, shape = None, (estimator.n_components_,)
-        white = None if form is None else full_range(dtype)
+            shape, white = (estimator.n_components_,), None
         is_single = dtype == np.float32 or white is not None
         self.dtype = torch.float32 if is_single else torch.float64
         self.result_form = None if as_float else estimator._target_form
         self.result_shape = estimator.decoder_.row_shape
         self.example = torch.from_numpy(np.zeros((2, *shape), dtype))
-        self._keep("offset", estimator.mean_ * (white or 1))
+        self._keep("offset", estimator._start.mean * (white or 1))
         self._keep("divisor", estimator.scale_ * (white or 1))
         self._keep("code_scale", estimator.scale_)
         self._keep("result_mean", output.mean)
@@ -232,12 +245,12 @@ class _Graph(nn.Module):
         X_hat = loss.inverse_link(self.module.decode(code)).to(self.dtype)
         if loss.standardized:
             X_hat = X_hat * self.result_scale + self.result_mean
-        if form is not None:
-            X_hat = _restored(X_hat, form.dtype)
+        if form is not None and form.is_image:
+            X_hat = _restored(X_hat, form.dtype, form.white_of(form.dtype))
         return X_hat.unflatten(1, self.result_shape)
 
 
-def _restored(X_hat, dtype):
+def _restored(X_hat, dtype, white):
     """Return pixels in the dtype of images, as `ImageForm.restore` does."""
     wanted = torch.from_numpy(np.zeros(1, dtype.newbyteorder("="))).dtype
     if dtype.kind == "b":
@@ -247,7 +260,7 @@ def _restored(X_hat, dtype):
         high = torch.tensor(limits.max, dtype=X_hat.dtype)
         if int(high) > limits.max:  # a float does not hold it exactly
             high = torch.nextafter(high, torch.zeros_like(high))
-        X_hat = torch.round(X_hat * (full_range(dtype) or 1))
+        X_hat = torch.round(X_hat * (white or 1))
         X_hat = X_hat.clamp(float(limits.min), high.item())
     elif wanted == torch.float16:
         limits = torch.finfo(wanted)

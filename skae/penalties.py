@@ -4,10 +4,14 @@ To add one, inherit `Penalty`, write `__call__`, and put an entry in `PENALTIES`
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from skae._parts import Part
+from skae._typing import Encode, PenaltyFunction
 
 __all__ = [
     "PENALTIES",
@@ -25,7 +29,7 @@ __all__ = [
 class Penalty(Part):
     """Base class of penalties."""
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         """Return what is added to the loss of each sample.
 
         Parameters
@@ -72,10 +76,10 @@ class SparsityPenalty(Penalty):
 
     ranges = {"alpha": (0, math.inf)}
 
-    def __init__(self, alpha=0.3):
+    def __init__(self, alpha: float = 0.3) -> None:
         self.alpha = alpha
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         return self.alpha * (code.abs() / _mean_square(code).sqrt()).mean(1)
 
 
@@ -108,11 +112,11 @@ class KLSparsityPenalty(Penalty):
 
     ranges = {"alpha": (0, math.inf), "rate": (0.001, 0.999)}
 
-    def __init__(self, alpha=0.01, rate=0.05):
+    def __init__(self, alpha: float = 0.01, rate: float = 0.05) -> None:
         self.alpha = alpha
         self.rate = rate
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         active = torch.sigmoid(code).mean(0).clamp(1e-6, 1 - 1e-6)
         divergence = self.rate * (self.rate / active).log()
         divergence = (
@@ -157,11 +161,15 @@ class ContractivePenalty(Penalty):
     choices = {"method": ("auto", "exact", "hutchinson")}
     MOST_EXACT = 8
 
-    def __init__(self, alpha=0.01, method="auto"):
+    def __init__(
+        self,
+        alpha: float = 0.01,
+        method: Literal["auto", "exact", "hutchinson"] = "auto",
+    ) -> None:
         self.alpha = alpha
         self.method = method
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         with torch.enable_grad():
             X = X.detach().requires_grad_()
             code = encode(X)
@@ -211,10 +219,10 @@ class DecorrelationPenalty(Penalty):
 
     ranges = {"alpha": (0, math.inf)}
 
-    def __init__(self, alpha=0.01):
+    def __init__(self, alpha: float = 0.01) -> None:
         self.alpha = alpha
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         n_samples, n_components = code.shape
         if n_components == 1:
             return 0 * code.sum(1)  # zeros with a gradient
@@ -251,10 +259,10 @@ class CodeNormPenalty(Penalty):
 
     ranges = {"alpha": (0, math.inf)}
 
-    def __init__(self, alpha=0.01):
+    def __init__(self, alpha: float = 0.01) -> None:
         self.alpha = alpha
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         return self.alpha * code.square().mean(1) / 2
 
 
@@ -267,10 +275,10 @@ class CallablePenalty(Penalty):
         ``function(code, X, encode)`` -> Tensor of shape (n_samples,) (see `Penalty`).
     """
 
-    def __init__(self, function):
+    def __init__(self, function: PenaltyFunction) -> None:
         self.function = function
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         return self.function(code, X, encode)
 
 
@@ -291,13 +299,13 @@ class Sum(Penalty):
                                                   CodeNormPenalty()]))
     """
 
-    def __init__(self, penalties):
+    def __init__(self, penalties: Sequence[Penalty]) -> None:
         self.penalties = penalties
 
-    def members(self):
+    def members(self) -> dict[str, type[Any]]:
         return {"penalties": Penalty}
 
-    def __call__(self, code, X, encode):
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
         return sum(penalty(code, X, encode) for penalty in self.penalties)
 
 
@@ -306,7 +314,7 @@ def _mean_square(code):
     return code.square().mean(0).clamp_min(1e-12)
 
 
-PENALTIES = {
+PENALTIES: dict[str, type[Penalty]] = {
     "l1": SparsityPenalty,
     "kl": KLSparsityPenalty,
     "contractive": ContractivePenalty,

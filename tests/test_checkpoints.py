@@ -193,7 +193,7 @@ def test_stopped_training_is_not_taken_up_again(tmp_path, monkeypatch):
     expected = estimator(**settings).fit(X)
     assert expected.n_epochs_ < N_EPOCHS
     with monkeypatch.context() as patch:
-        patch.setattr("skae._fitting.gain_is_proven", _kill)
+        patch.setattr("skae._fitting.verdict.gain_is_proven", _kill)
         with pytest.raises(Killed):
             estimator(checkpoint=tmp_path, **settings).fit(X)
     fitted, n_trained = fit_counted(tmp_path, **settings)

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from skae import AutoencoderTransformer
-from skae._data.images import read_image_form
+from skae._data.images import read_form
 from skae._data.rows import Rows
 from skae.corruption import (
     CORRUPTIONS,
@@ -120,7 +120,7 @@ def test_gaussian_noise_is_independent_of_rows_and_between_features():
 )
 def test_nothing_asked_for_changes_nothing(corruption):
     images = DIGITS[:50]
-    form = read_image_form(images, (8, 8))
+    form = read_form(images, (8, 8))
     assert_allclose(spoil(corruption, images, form), images, atol=1e-12)
 
 
@@ -211,10 +211,10 @@ SHAPES = {
 
 @pytest.fixture(params=SHAPES)
 def images(request):
-    """Return images without a zero, and what `read_image_form` returns."""
+    """Return images without a zero, and what `read_form` returns."""
     shape, reading = SHAPES[request.param]
     X = np.random.default_rng(0).uniform(1, 2, size=(200, *shape))
-    return X, read_image_form(X, **reading)
+    return X, read_form(X, **reading)
 
 
 def channels_last(X, form):
@@ -248,7 +248,7 @@ def test_block_masking_masks_one_rectangle_in_all_channels(images, share):
 
 def test_block_may_be_anywhere():
     X = np.ones((2000, 5, 6)) + np.random.default_rng(0).random((2000, 5, 6))
-    mask = changed(spoil(BlockMasking(0.5), X, read_image_form(X)), X)
+    mask = changed(spoil(BlockMasking(0.5), X, read_form(X)), X)
     corners = {tuple(np.argwhere(image)[0]) for image in mask}
     assert corners == {(row, column) for row in range(4) for column in range(4)}
 
@@ -279,7 +279,7 @@ def test_result_has_the_dtype_and_the_memory_of_its_own(name, dtype):
     rows = rows.copy(dtype=dtype)
     given, _ = rows.take(slice(0, 20))
     before = given.clone()
-    features = Features.of(rows, read_image_form(DIGITS, (8, 8)))
+    features = Features.of(rows, read_form(DIGITS, (8, 8)))
     spoilt = CORRUPTIONS[name]().corrupt(given, features, torch.Generator())
     assert spoilt.dtype == given.dtype
     assert spoilt.shape == given.shape

@@ -20,7 +20,7 @@ from skae import (
     networks,
     penalties,
 )
-from skae._validation import StrOptions
+from skae._sklearn import StrOptions
 
 docscrape = pytest.importorskip("numpydoc.docscrape")
 validate = pytest.importorskip("numpydoc.validate").validate

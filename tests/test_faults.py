@@ -193,6 +193,7 @@ def test_other_columns_than_in_fit_are_refused(change):
         found.transform(bad)
 
 
+@pytest.mark.filterwarnings("ignore:X has one row")
 def test_one_row_and_no_rows():
     assert fitted(X[:1]).transform(X[:1]).shape == (1, 2)
     assert fitted().transform(X[:0]).shape == (0, 2)

@@ -12,10 +12,20 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skae import AutoencoderTransformer, _runtime
+from skae._data.intake import TrainingData
 from skae._data.rows import Rows
-from skae._fitting.build import SOLVERS, solver_class_and_options
+from skae._data.tables import TableForm
 from skae._fitting.fitting import Fitting
-from skae._fitting.plan import auto_alpha, auto_batch_size, auto_max_epochs
+from skae._fitting.parts import Parts
+from skae._fitting.plan import (
+    SOLVERS,
+    auto_alpha,
+    auto_batch_size,
+    auto_max_epochs,
+    make_plan,
+    solver_class_and_options,
+)
+from skae._fitting.verdict import hold_out
 from skae._runtime import RandomStreams
 from skae.bottlenecks import Bottleneck
 from skae.losses import LogLoss, SquaredError
@@ -29,8 +39,15 @@ def estimator(n_components=1, **settings):
 def fitting(X, seed=0, loss=None, weight=None, **settings):
     loss = loss or SquaredError()
     data = Rows(X, weight, standardized_target=loss.standardized)
-    parts = {"loss": loss, "bottleneck": Bottleneck()}
-    return Fitting(estimator(**settings), data, RandomStreams(seed), **parts)
+    form = TableForm(X.shape[1:])
+    parts = Parts(loss, Bottleneck())
+    data = TrainingData(data, form, form, seen=(len(X), 0.0, 1.0, 0.0, 1.0))
+    return Fitting(estimator(**settings), data, parts, RandomStreams(seed))
+
+
+def held_out(fit):
+    """Return the rows to learn from, and those to judge by."""
+    return hold_out(fit.rows, fit.estimator, fit.streams)
 
 
 def noise(n_samples, n_features=4):
@@ -63,7 +80,7 @@ class Network(nn.Module):
     [(159, 0), (160, 40), (400, 40), (1000, 100), (50_000, 5000), (100_000, 5000)],
 )
 def test_auto_holds_out_a_tenth_between_40_and_5000(n_samples, n_held_out):
-    train, valid = fitting(np.zeros((n_samples, 1)))._hold_out()
+    train, valid = held_out(fitting(np.zeros((n_samples, 1))))
     assert len(train) == n_samples - n_held_out
     assert (0 if valid is None else len(valid)) == n_held_out
 
@@ -74,29 +91,29 @@ def test_auto_holds_out_a_tenth_between_40_and_5000(n_samples, n_held_out):
 )
 def test_true_holds_out_the_fraction_of_any_number(n_samples, fraction, n_held_out):
     settings = {"early_stopping": True, "validation_fraction": fraction}
-    train, valid = fitting(np.zeros((n_samples, 1)), **settings)._hold_out()
+    train, valid = held_out(fitting(np.zeros((n_samples, 1)), **settings))
     assert (len(train), len(valid)) == (n_samples - n_held_out, n_held_out)
 
 
 @pytest.mark.parametrize(("n_samples", "early_stopping"), [(1000, False), (1, True)])
 def test_nothing_is_held_out(n_samples, early_stopping):
     X = np.zeros((n_samples, 1))
-    train, valid = fitting(X, early_stopping=early_stopping)._hold_out()
+    train, valid = held_out(fitting(X, early_stopping=early_stopping))
     assert len(train) == n_samples
     assert valid is None
 
 
 def test_each_row_is_either_held_out_or_learnt_from():
-    train, valid = fitting(np.zeros((300, 1)))._hold_out()
+    train, valid = held_out(fitting(np.zeros((300, 1))))
     both = np.concatenate([train.index, valid.index])
     assert np.sort(both).tolist() == list(range(300))
 
 
 def test_held_out_rows_follow_the_seed():
     X = np.zeros((300, 1))
-    held_out = [fitting(X, seed)._hold_out()[1].index.tolist() for seed in (0, 0, 1)]
-    assert held_out[0] == held_out[1] != held_out[2]
-    assert held_out[0] != list(range(40))
+    chosen = [held_out(fitting(X, seed))[1].index.tolist() for seed in (0, 0, 1)]
+    assert chosen[0] == chosen[1] != chosen[2]
+    assert chosen[0] != list(range(40))
 
 
 # The plan
@@ -105,7 +122,15 @@ def test_held_out_rows_follow_the_seed():
 def plan(n_samples, n_features=4, **settings):
     network = nn.Linear(n_features, n_features, bias=False)
     fit = fitting(np.zeros((n_samples, n_features)), **settings)
-    return fit._plan(network, n_samples, fit.estimator.max_epochs)
+    return make_plan(
+        fit.estimator,
+        network,
+        fit.parts,
+        fit.data,
+        n_samples,
+        max_epochs=fit.estimator.max_epochs,
+        is_partial=False,
+    )
 
 
 @pytest.mark.parametrize("n_samples", [50, 1000, 100_000])
@@ -352,13 +377,13 @@ def judged(request):
     weight = np.linspace(0.5, 1.5, len(X)) if request.param else np.ones(len(X))
     fits = [fitting(X, weight=weight, max_epochs=30) for _ in range(2)]
     fits[0].fit()
-    parts = [rows.index for rows in fits[1]._hold_out()]
+    parts = [rows.index for rows in held_out(fits[1])]
     return fits[0], *[(X[index], weight[index]) for index in parts]
 
 
 def test_proven_network_starts_from_the_training_rows(judged):
     fit, (train, weight), _ = judged
-    assert fit.proven is True
+    assert fit.verdict.proven is True
     assert_allclose(fit.start.mean, np.average(train, axis=0, weights=weight))
 
 
@@ -368,7 +393,7 @@ def test_pca_loss_is_that_of_the_held_out_rows(judged):
     centred = valid - fit.start.mean
     error = (centred - centred @ axes.T @ axes) / fit.start.scale
     expected = np.average(np.square(error).mean(axis=1), weights=weight)
-    assert fit.pca_loss == pytest.approx(expected)
+    assert fit.verdict.pca_loss == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("network", ["mlp", Network])
@@ -433,7 +458,7 @@ def test_partial_fit_trains_one_epoch_on_all_rows():
     fit.partial_fit()
     assert len(fit.net.history) == 1
     assert "valid_loss" not in fit.net.history[-1]
-    assert fit.proven is None
+    assert fit.verdict.proven is None
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -469,7 +494,7 @@ def test_loss_with_a_link_is_trained_even_on_few_rows():
     fit = fitting(1 / (1 + np.exp(-noise(50))), loss=LogLoss(), max_epochs=2)
     fit.fit()
     assert len(fit.net.history) == 2
-    assert fit.proven is None
+    assert fit.verdict.proven is None
 
 
 def test_nothing_is_trained_where_pca_loses_nothing(caplog):

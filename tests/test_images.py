@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
 from skae import AutoencoderTransformer
-from skae._data.images import ImageForm, full_range, read_image_form
+from skae._data.images import ImageForm, full_range, read_form
 from skae.networks import ConvAutoencoder, MLPAutoencoder
 
 # Two epochs need not be better than PCA.
@@ -136,7 +136,7 @@ def assert_same_images(result, X):
 
 def form_of(shape, dtype="uint8", **parameters):
     """Return the form of no images of that shape."""
-    return read_image_form(np.empty((0, *shape), dtype), **parameters)
+    return read_form(np.empty((0, *shape), dtype), **parameters)
 
 
 # What the shape says

@@ -12,7 +12,8 @@ import torch
 from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
 
-from skae import AutoencoderTransformer, _fitting
+from skae import AutoencoderTransformer
+from skae._fitting import train
 from skae._fitting.codec import PCAStart
 from skae._fitting.start import LinearStart
 from skae._fitting.step import BACKWARD, MLPStep
@@ -246,7 +247,7 @@ def autograd(monkeypatch):
     """Return a function that makes every later fit use autograd."""
 
     def use():
-        monkeypatch.setattr(_fitting.Fitting, "_step_by_hand", lambda self: None)
+        monkeypatch.setattr(train, "step_by_hand", lambda *arguments: None)
 
     return use
 
@@ -261,7 +262,7 @@ def steps(monkeypatch):
             super().__init__(*args)
             built.append(self)
 
-    monkeypatch.setattr(_fitting, "MLPStep", Noted)
+    monkeypatch.setattr(train, "MLPStep", Noted)
     return built
 
 

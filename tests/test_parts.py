@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skae import AutoencoderTransformer
+from skae import _runtime as runtime
 from skae._parts import Part
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
 from skae.corruption import CORRUPTIONS, BlockMasking, Chain, Corruption, SwapNoise
@@ -233,10 +234,80 @@ def test_every_part_of_ours_goes_with_those_of_the_user(parameter, name):
 class Encoding(nn.Module):
     """A network that gives as many numbers as the bottleneck asks for."""
 
-    def __init__(self, n_features, n_components, n_encoded):
+    def __init__(self, n_features, n_components, n_encoded=None):
         super().__init__()
-        self.encode = nn.Linear(n_features, n_encoded)
+        self.encode = nn.Linear(n_features, n_encoded or n_components)
         self.decode = nn.Linear(n_components, n_features)
+
+
+class Offset(Bottleneck):
+    """Codes about zero: what it has seen is taken off, by a product of its own."""
+
+    def build(self, n_components, nat):
+        self.register_buffer("mean", torch.zeros(1, n_components))
+
+    def sample(self, h):
+        shares = torch.full((1, len(h)), 1 / len(h), dtype=h.dtype)
+        self.mean.lerp_(shares @ h.detach(), 0.1)
+        return self.code(h), h.square() @ self.mean.T[:, 0]
+
+    def code(self, h):
+        return h - self.mean
+
+
+class Mixing(Penalty):
+    """Products of the code with numbers of its own."""
+
+    def __call__(self, code, X, encode):
+        return (code @ torch.ones(code.shape[1])).abs() + (encode(X) - code).mean(1)
+
+
+CHAINED = [CORRUPTIONS[name]() for name in sorted(CORRUPTIONS)]
+IN_MIXED = [
+    *EVERY_PART,
+    *(("loss", part) for part in (LogCosh(), lambda o, x: (o - x).abs().mean(1))),
+    *(("bottleneck", part) for part in (Tanh(), Offset())),
+    ("penalty", Sum([part() for part in PENALTIES.values()])),
+    *(("penalty", part) for part in (NotNegative(), Mixing())),
+    *(("corruption", part) for part in (Chain(CHAINED), Dimming())),
+]
+
+
+def name_of(one):
+    return getattr(one, "__name__", str(one).partition("(")[0])
+
+
+@pytest.fixture
+def bfloat16(monkeypatch):
+    """Let "auto" be "mixed" for the smallest fit."""
+    monkeypatch.setattr(runtime, "_has_bfloat16_products", lambda device: True)
+    monkeypatch.setattr(runtime, "SMALL_FIT", 0)
+    monkeypatch.setattr(runtime, "AUTOCAST_STEP", 0)
+
+
+@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.parametrize("network", ["mlp", "conv", Encoding], ids=name_of)
+@pytest.mark.parametrize(("parameter", "part"), IN_MIXED, ids=name_of)
+def test_every_part_learns_where_the_hardware_multiplies_bfloat16(
+    parameter, part, network
+):
+    settings = {"network": network, "image_shape": (8, 8), parameter: part}
+    settings |= {"max_epochs": 2, "batch_size": 20, "hidden_layer_sizes": (4,)}
+    fitted = estimator(**settings).fit(X[:40] / 16)
+    assert fitted.precision_ == "mixed"
+    assert np.isfinite(fitted.loss_curve_ + [fitted.score(X / 16)]).all()
+
+
+@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.parametrize("name", [None, *BOTTLENECKS])
+def test_bottleneck_learns_with_bfloat16_as_with_float32(name):
+    settings = {"bottleneck": name, "learning_rate": 1e-3}
+    curves = [
+        estimator(**settings, precision=precision).fit(X).loss_curve_
+        for precision in ("auto", "float32")
+    ]
+    assert_allclose(*curves, rtol=0.02)
+    assert curves[0] != curves[1]
 
 
 # Generation

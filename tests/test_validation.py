@@ -21,7 +21,9 @@ USES = ["transform", "reconstruct", "reconstruction_error", "score", "score_samp
 
 def autoencoder(**parameters):
     """Return an estimator that trains for two epochs, however few the rows."""
-    quick = {"early_stopping": False, "max_epochs": 2, "hidden_layer_sizes": (8,)}
+    quick = {"early_stopping": False, "max_epochs": 2}
+    if "network" not in parameters:
+        quick["hidden_layer_sizes"] = (8,)
     quick |= {"alpha": 0.01, "learning_rate": 2e-3, "random_state": 0}
     return AutoencoderTransformer(**quick | parameters)
 
@@ -202,11 +204,23 @@ def test_score_of_no_rows_is_refused():
         autoencoder().fit(X).score(X[:0])
 
 
+@pytest.mark.filterwarnings("ignore:X has one row")
 @pytest.mark.parametrize("early_stopping", ["auto", True, False])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_one_row_is_reconstructed_exactly(method, early_stopping):
     estimator = autoencoder(early_stopping=early_stopping)
     assert_array_equal(getattr(estimator, method)(X[:1]).reconstruct(X[:1]), X[:1])
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_one_row_is_warned_of(method):
+    with pytest.warns(UserWarning, match="X has one row: nothing varies"):
+        getattr(autoencoder(), method)(X[:1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_later_pieces_of_one_row_are_not_warned_of():
+    autoencoder().partial_fit(X).partial_fit(X[:1])
 
 
 def test_one_feature_is_reconstructed():
@@ -584,6 +598,40 @@ def test_widths_may_be_a_list_or_numpy_integers(sizes):
     )
 
 
+@pytest.mark.parametrize(
+    ("sizes", "remedy"),
+    [
+        ((64, 32, 2, 32, 64), r"n_components=2 and hidden_layer_sizes=\(64, 32\)"),
+        ([16, 4, 16], r"n_components=4 and hidden_layer_sizes=\(16,\)"),
+        ((16, 8, 3, 8, 16, 4), r"n_components=3 and hidden_layer_sizes=\(16, 8\)"),
+        ((16, 8, 2), r"n_components=2 and hidden_layer_sizes=\(16, 8\)"),
+    ],
+    ids=str,
+)
+def test_widths_of_a_whole_autoencoder_are_warned_of(sizes, remedy):
+    with pytest.warns(UserWarning, match=f"encoder's hidden layers alone.*{remedy}"):
+        autoencoder(hidden_layer_sizes=sizes).fit(X)
+
+
+@pytest.mark.parametrize("sizes", [(8, 4), (8, 8, 8), (4, 8), (4, 8, 4), (2, 2, 2)])
+def test_other_widths_are_not_warned_of(sizes):
+    autoencoder(hidden_layer_sizes=sizes).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("unused", "named"),
+    [
+        ({"hidden_layer_sizes": (8, 4)}, r"hidden_layer_sizes=\(8, 4\) shape"),
+        ({"activation": "relu"}, "activation='relu' shape"),
+        ({"hidden_layer_sizes": (), "activation": "relu"}, r"\(\) and activation="),
+    ],
+    ids=str,
+)
+def test_what_a_network_of_the_user_never_sees_is_warned_of(unused, named):
+    with pytest.warns(UserWarning, match=f"{named}.*network of your own does not"):
+        autoencoder(network=Linear, **unused).fit(X)
+
+
 @pytest.mark.parametrize("device", ["warp", "cuda:x"])
 def test_unknown_device_is_refused(device):
     with pytest.raises(ValueError, match="not a torch device. Available here: cpu"):
@@ -677,6 +725,33 @@ def test_network_without_the_right_methods_is_refused(init, network, error, mess
         autoencoder(network=network, init=init).fit(X)
 
 
+class OtherNames(Linear):
+    def __init__(self, input_dim, latent_dim):
+        super().__init__(input_dim, latent_dim)
+
+
+class OneMore(Linear):
+    def __init__(self, n_features, n_components, width):
+        super().__init__(n_features, n_components)
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        (OtherNames, r"\(input_dim, latent_dim\)"),
+        (OneMore, r"\(n_features, n_components, width\)"),
+        (lambda: None, r"\(\)"),
+        ((nn.Linear, nn.Linear), "in_features"),
+    ],
+    ids=["other names", "one more", "none", "pair"],
+)
+def test_network_with_other_parameters_is_told_how_it_is_called(network, parameters):
+    message = f"n_features=4, n_components=2.*{parameters}.*lambda n_features"
+    with pytest.raises(TypeError, match=message):
+        autoencoder(network=network).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:X has one row")
 @pytest.mark.parametrize("init", ["pca", "random"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_batch_norm_refuses_one_row(method, init):
@@ -729,6 +804,23 @@ def test_log_loss_refuses_values_outside_0_1(value, make, method):
     bad = make(with_cell(np.full((30, 4), 0.5), value))
     with pytest.raises(ValueError, match=f"needs X in .0, 1.*{value}"):
         getattr(autoencoder(loss="log_loss"), method)(bad)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_log_loss_takes_what_rounding_leaves(dtype):
+    shares = np.abs(X / np.abs(X).max()).astype(dtype)
+    beyond = shares.copy()
+    beyond[3, 1] = 1 + max(1e-7, np.finfo(dtype).eps)
+    beyond[4, 1] = -1e-7
+    assert beyond.max() > 1
+    code, expected = (codes(x, loss="log_loss") for x in (beyond, shares))
+    keep = np.delete(np.arange(30), [3, 4])
+    assert_allclose(code[keep], expected[keep], atol=0.1 * np.abs(expected).max())
+
+
+def test_message_of_log_loss_shows_the_digits():
+    with pytest.raises(ValueError, match=r"values from 0 to 1\.00002\."):
+        autoencoder(loss="log_loss").fit(with_cell(np.clip(X, 0, 1), 1.00002))
 
 
 def test_log_loss_accepts_0_and_1():

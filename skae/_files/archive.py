@@ -4,6 +4,7 @@ The header has the facts as JSON. Reading executes nothing, and finds any damage
 """
 
 import hashlib
+import io
 import json
 import os
 import struct
@@ -19,7 +20,9 @@ __all__ = [
     "ModelFileError",
     "decoded_epoch",
     "encoded_epoch",
+    "name_of_file",
     "pack",
+    "read",
     "unpack",
     "versions",
     "with_tensors",
@@ -55,6 +58,11 @@ def pack(facts, arrays):
         Fit for JSON; gets the checksum of the arrays.
 
     arrays : dict of str to Tensor or ndarray
+
+    Raises
+    ------
+    ValueError
+        If a fact cannot be written.
     """
     tensors = {
         name: torch.as_tensor(x)
@@ -63,7 +71,9 @@ def pack(facts, arrays):
         .clone(memory_format=torch.contiguous_format)
         for name, x in arrays.items()
     }
-    text = json.dumps({**facts, "sha256": _digest(tensors)}, allow_nan=False)
+    facts = {**facts, "sha256": _digest(tensors)}
+    _check_text(facts)
+    text = json.dumps(facts)
     metadata = {"skae": text, "skae_sha256": _sha256(text.encode())}
     return safetensors.torch.save(tensors, metadata)
 
@@ -102,11 +112,13 @@ def unpack(data, kind, newest):
     if _sha256(text.encode()) != metadata.get("skae_sha256"):
         raise ModelFileError("it is damaged: the checksum of its header differs.")
     facts = json.loads(text)
-    if facts["format"] != kind or type(facts["format_version"]) is not int:
+    _check_text(facts)
+    version = facts["format_version"]
+    if facts["format"] != kind or type(version) is not int or version < 1:
         raise ModelFileError("it was not written by skae.dump.")
-    if facts["format_version"] > newest:
+    if version > newest:
         raise ModelFileError(
-            f"it has format version {facts['format_version']}, of a newer skae "
+            f"it has format version {version}, of a newer skae "
             f"({facts['versions']['skae']}); this one reads up to {newest}. "
             "Upgrade skae."
         )
@@ -114,6 +126,14 @@ def unpack(data, kind, newest):
     if _digest(tensors) != facts["sha256"]:
         raise ModelFileError("it is damaged: the checksum of its arrays differs.")
     return facts, tensors
+
+
+def _check_text(facts):
+    """Raise if JSON, and a text, cannot hold all of the facts."""
+    try:
+        json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:  # infinity, NaN, half of a character
+        raise ValueError(f"a fact is no JSON: {error}") from None
 
 
 def encoded_epoch(epoch):
@@ -124,9 +144,19 @@ def encoded_epoch(epoch):
             value = value.item()
         if isinstance(value, float) and not np.isfinite(value):
             value = {"float": repr(value)}
-        if isinstance(value, (bool, int, float, str, dict)) or value is None:
+        elif not (value is None or isinstance(value, (bool, int, float, str))):
+            continue
+        if _is_text(name) and _is_text(value):
             plain[name] = value
     return plain
+
+
+def _is_text(value):
+    """Tell whether a value, if it is a word, is one without halves of characters."""
+    try:
+        return value.encode() is not None if isinstance(value, str) else True
+    except UnicodeEncodeError:
+        return False
 
 
 def decoded_epoch(plain):
@@ -182,9 +212,70 @@ def versions():
     }
 
 
-def write(path, data):
+def read(source):
+    """Return all bytes of a path or a binary file."""
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            return file.read()
+    _check_is_binary(source, "read", "rb")
+    data = source.read()
+    if isinstance(data, str):
+        raise _is_in_text_mode(source, "rb")
+    data = bytes(data)
+    if not data:
+        raise ModelFileError("nothing is left to read. Call seek(0) first?")
+    return data
+
+
+def write(target, data):
+    """Write bytes to a path, as a whole or not at all, or to a binary file."""
+    if isinstance(target, (str, os.PathLike)):
+        _put_in_place(os.path.abspath(os.fspath(target)), data)
+        return
+    _check_is_binary(target, "write", "wb")
+    while data:  # a raw file may take a part
+        n_written = target.write(data)
+        if n_written == 0:
+            raise OSError(f"{name_of_file(target)} takes no more bytes.")
+        data = b"" if n_written is None else data[n_written:]
+
+
+def name_of_file(file):
+    """Return how to call a path or a file in a message."""
+    if isinstance(file, (str, os.PathLike)):
+        return repr(os.fspath(file))
+    name = getattr(file, "name", None)
+    return repr(name) if isinstance(name, str) else f"the {type(file).__name__}"
+
+
+def _check_is_binary(file, method, mode):
+    """Raise unless a file is open for bytes, and has what is needed of it."""
+    if not callable(getattr(file, method, None)):
+        advice = " Put bytes into io.BytesIO." if isinstance(file, bytes) else ""
+        raise TypeError(
+            f"Pass a path, or a binary file with a method {method!r}, not a "
+            f"{type(file).__name__}.{advice}"
+        )
+    # Wrappers such as NamedTemporaryFile are no TextIOBase, but have its encoding.
+    if isinstance(file, io.TextIOBase) or hasattr(file, "encoding"):
+        raise _is_in_text_mode(file, mode)
+    may = getattr(file, {"read": "readable", "write": "writable"}[method], None)
+    if callable(may) and not may():
+        raise io.UnsupportedOperation(
+            f"{name_of_file(file)} is not open to {method}. Open it with mode {mode!r}."
+        )
+
+
+def _is_in_text_mode(file, mode):
+    """Return the error that says so."""
+    return TypeError(
+        f"{name_of_file(file)} is open in text mode. Open it with mode {mode!r}, or "
+        "pass an io.BytesIO."
+    )
+
+
+def _put_in_place(path, data):
     """Put a whole file in the place of an older one, or leave that as it is."""
-    path = os.path.abspath(os.fspath(path))
     handle, draft = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".skae-")
     try:
         with os.fdopen(handle, "wb") as file:

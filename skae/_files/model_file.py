@@ -8,68 +8,97 @@ one stays readable, and a file of each is kept under `tests/model_files`.
 """
 
 import inspect
-import math
 import os
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
 from skae._autoencoder import AutoencoderTransformer
-from skae._files.archive import ModelFileError, pack, unpack, versions, write
+from skae._files.archive import (
+    ModelFileError,
+    name_of_file,
+    pack,
+    read,
+    unpack,
+    versions,
+    write,
+)
+from skae._files.mixture import describe_mixture, restore_mixture
+from skae._files.parameters import (
+    LEFT_OUT,
+    Decoder,
+    check_fit_takes,
+    encode_all,
+    name_of,
+    require_trust,
+)
+from skae._files.schema import (
+    BOOL,
+    COUNT,
+    INDEX,
+    NUMBER,
+    STATE,
+    TEXT,
+    Kind,
+    SchemaError,
+    check,
+    check_array,
+    maybe,
+    one_of,
+)
 from skae._files.state import describe, restore
-from skae._fitting.build import solver_class_and_options
-from skae._fitting.fitting import SHAPING
-from skae._parts import Part
-from skae.bottlenecks import BOTTLENECKS, Bottleneck
-from skae.corruption import CORRUPTIONS, Chain
-from skae.losses import LOSSES
-from skae.penalties import PENALTIES, Sum
+from skae._fitting.parameters import SHAPING
+from skae._fitting.parts import check_corruption, check_loss_result
+from skae._fitting.plan import solver_class_and_options
 
 __all__ = ["ModelFileError", "dump", "load"]
 
 FORMAT, FORMAT_VERSION = "skae", 1
-PARTS = {
-    kind.__name__: kind
-    for kind in (
-        *LOSSES.values(),
-        *BOTTLENECKS.values(),
-        *PENALTIES.values(),
-        *CORRUPTIONS.values(),
-        Bottleneck,
-        Chain,
-        Sum,
+
+
+def _is_range(value):
+    """Tell whether a value is a number of rows, and their smallest and largest cell.
+
+    Those of the target, or of a file of skae 0.1 none, follow.
+    """
+    if not (isinstance(value, list) and len(value) in (3, 5)):
+        return False
+    n_rows, *ends = value
+    are_right = COUNT.is_right(n_rows) and all(map(NUMBER.is_right, ends))
+    return are_right and all(
+        low <= high for low, high in zip(ends[::2], ends[1::2], strict=True)
     )
-}
-# Attributes that are plain, and what they have to be.
+
+
 SCALARS = {
-    "batch_size_": lambda value: type(value) is int and value >= 1,
-    "proven_": lambda value: value is None or type(value) is bool,
-    "pca_loss_": lambda value: value is None or type(value) is float,
-    "best_epoch_": lambda value: type(value) is int and value >= 0,
-    "_dtype": lambda value: value in ("float32", "float64"),
-    "_seen": lambda value: [type(one) for one in value] == [int, float, float],
+    "batch_size_": COUNT,
+    "proven_": maybe(BOOL),
+    "pca_loss_": maybe(NUMBER),
+    "best_epoch_": INDEX,
+    "_dtype": one_of("float32", "float64"),
+    "_seen": Kind("a number of rows and the range of their values", _is_range),
 }
-LEFT_OUT = ("callbacks", "checkpoint")  # code, and a folder of this machine
-MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
-MIXTURE_FACTS = ("converged_", "n_iter_", "lower_bound_", "n_features_in_")
-SOLVERS = {
-    name: kind
-    for name, kind in vars(torch.optim).items()
-    if inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer)
+# What is in a file besides `STATE` and parameters.
+FILE = {
+    "versions": {"skae": TEXT, "torch": TEXT, "scikit-learn": TEXT},
+    "scalars": SCALARS,
+    "feature_names": maybe([TEXT]),
+    "output": {"transform?": one_of("default", "pandas", "polars")},
+    "card?": {},
 }
 
 
 class ModelFileVersionWarning(InconsistentVersionWarning):
     """A model file was written with other versions of the libraries."""
 
-    def __init__(self, differences):
+    def __init__(self, differences: dict[str, tuple[str, str]]) -> None:
         self.differences = differences
 
-    def __str__(self):
+    def __str__(self) -> str:
         pairs = [
             f"{name} {was} (here {now})"
             for name, (was, now) in self.differences.items()
@@ -80,12 +109,18 @@ class ModelFileVersionWarning(InconsistentVersionWarning):
         )
 
 
-def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
+def dump(
+    estimator: AutoencoderTransformer,
+    path: str | os.PathLike[str] | BinaryIO,
+    *,
+    keep_optimizer: bool = False,
+    keep_components: bool = False,
+) -> None:
     """Write a fitted estimator to a model file.
 
     The file has what `transform` and all other methods need, and nothing of the
     training data but its mean, scale and range, and on demand its principal axes. If
-    writing fails, an older file of that name stays as it was.
+    writing to a path fails, an older file of that name stays as it was.
 
     Parameters
     ----------
@@ -93,8 +128,10 @@ def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
         Fitted. Of `callbacks`, and of what the caller's functions and classes do,
         nothing is written but the names of the latter.
 
-    path : str or path-like
-        Usually ends in ".safetensors".
+    path : str, path-like or binary file
+        A path, which usually ends in ".safetensors"; or an object whose method `write`
+        takes bytes, such as an `io.BytesIO` or what ``open(path, "wb")`` returns. It
+        stays open.
 
     keep_optimizer : bool, default=False
         Whether to write the optimizer's state and the random streams too, so that
@@ -108,7 +145,11 @@ def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
     Raises
     ------
     TypeError
-        If `estimator` is no AutoencoderTransformer, or a parameter cannot be written.
+        If `estimator` is no AutoencoderTransformer, a parameter cannot be written, or
+        `path` is open in text mode or no file.
+
+    ValueError
+        If a parameter was set to what `fit` would refuse.
 
     NotFittedError
         If it is not fitted.
@@ -126,6 +167,15 @@ def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
     >>> path = tempfile.mkdtemp() + "/model.safetensors"
     >>> dump(fitted, path)
     >>> np.array_equal(load(path).transform(X), fitted.transform(X))
+    True
+
+    In memory:
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> dump(fitted, file)
+    >>> data = file.getvalue()
+    >>> np.array_equal(load(io.BytesIO(data)).transform(X), fitted.transform(X))
     True
     """
     if type(estimator) is not AutoencoderTransformer:
@@ -147,15 +197,20 @@ def dump(estimator, path, *, keep_optimizer=False, keep_components=False):
     write(path, pack(facts, arrays))
 
 
-def load(path, trusted=None):
+def load(
+    path: str | os.PathLike[str] | BinaryIO,
+    trusted: Sequence[type[Any] | Callable[..., Any]] | None = None,
+) -> AutoencoderTransformer:
     """Read an estimator from a model file.
 
-    Nothing in the file is executed. Damaged, cut or foreign files are refused.
+    Nothing in the file is executed. Damaged, cut or foreign files are refused, and
+    forged ones that say what cannot be.
 
     Parameters
     ----------
-    path : str or path-like
-        A file that `dump` wrote.
+    path : str, path-like or binary file
+        What `dump` wrote: a path, or an object whose method `read` returns bytes, such
+        as an `io.BytesIO` or what ``open(path, "rb")`` returns. It is read to its end.
 
     trusted : list of classes and functions, default=None
         Networks, losses and other parts of your own that the estimator needs. Where
@@ -169,7 +224,8 @@ def load(path, trusted=None):
     Raises
     ------
     TypeError
-        If `trusted` is not a list of classes and functions.
+        If `trusted` is not a list of classes and functions, or `path` is open in text
+        mode or no file.
 
     ModelFileError
         If the file is not a model file, is damaged, was written by a newer skae, or
@@ -194,19 +250,19 @@ def load(path, trusted=None):
     >>> load(path).n_features_in_
     4
     """
-    path = os.fspath(path)
-    with open(path, "rb") as file:
-        data = file.read()
-    known = {_name_of(one): one for one in _checked(trusted)}
+    known = {name_of(one): one for one in _checked(trusted)}
+    name, data = name_of_file(path), read(path)
     try:
         facts, tensors = unpack(data, FORMAT, FORMAT_VERSION)
         estimator = _restore(facts, tensors, known)
         differences = _differences(facts["versions"])
     except ModelFileError as error:
-        raise ModelFileError(f"{path!r}: {error}") from error.__cause__
+        raise ModelFileError(f"{name}: {error}") from error.__cause__
+    except SchemaError as error:
+        raise ModelFileError(f"{name} cannot be used: {error}") from error
     except Exception as error:
         raise ModelFileError(
-            f"{path!r} is no intact model file: {type(error).__name__}: {error}"
+            f"{name} is no intact model file: {type(error).__name__}: {error}"
         ) from error
     if differences:
         warnings.warn(ModelFileVersionWarning(differences), stacklevel=2)
@@ -218,35 +274,37 @@ def load(path, trusted=None):
 
 def _describe(estimator, keep_optimizer):
     """Return what a file says: facts for JSON, and arrays by name."""
+    check_corruption(check_fit_takes(estimator).corruption, estimator._form)
     facts, arrays = describe(estimator, keep_optimizer)
     if estimator.explained_variance_ratio_ is not None:
         arrays["explained_variance_ratio_"] = estimator.explained_variance_ratio_
     names = getattr(estimator, "feature_names_in_", None)
+    scalars = {name: getattr(estimator, name) for name in SCALARS}
     facts |= {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "versions": versions(),
-        "parameters": _encoded_all(
+        "parameters": encode_all(
             estimator.get_params(deep=False) | dict.fromkeys(LEFT_OUT)
         ),
-        "structure": _encoded_all(estimator._structure),
-        "scalars": {name: getattr(estimator, name) for name in SCALARS},
+        "structure": encode_all(estimator._structure),
+        "scalars": {**scalars, "_seen": list(estimator._seen)},
         "feature_names": None if names is None else [str(name) for name in names],
         "output": getattr(estimator, "_sklearn_output_config", {}),
-        "density": _describe_density(estimator.density_, arrays),
-        "card": _card(estimator),
+        "density": describe_mixture(estimator.density_, arrays),
+        "card": {"summary": repr(estimator), **_card(estimator)},
     }
+    check(facts, {**STATE, **FILE}, "")
     return facts, arrays
 
 
 def _card(estimator):
     """Return what a reader of the file may want to know of the model."""
     return {
-        "summary": repr(estimator),
         "n_components": int(estimator.n_components_),
         "n_features": int(estimator.n_features_in_),
         "n_samples": estimator._seen[0],
-        "range_of_data": list(estimator._seen[1:]),
+        "range_of_data": list(estimator._seen[1:3]),
         "scale_of_data": float(estimator.scale_),
         "proven_better_than_pca": estimator.proven_,
         "held_out_loss_of_pca": estimator.pca_loss_,
@@ -254,114 +312,59 @@ def _card(estimator):
     }
 
 
-def _encoded_all(parameters):
-    encoded = {}
-    for name, value in parameters.items():
-        try:
-            encoded[name] = _encoded(value)
-        except TypeError as error:
-            raise TypeError(
-                f"{name}={value!r} cannot be written to a model file: {error}"
-            ) from None
-    return encoded
-
-
-def _encoded(value):
-    """Return a parameter as JSON knows it; what is not plain is a dict of one key."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"float": repr(value)}
-    if isinstance(value, tuple):
-        return {"tuple": [_encoded(one) for one in value]}
-    if isinstance(value, list):
-        return {"list": [_encoded(one) for one in value]}
-    if isinstance(value, dict):
-        return {"dict": {str(key): _encoded(one) for key, one in value.items()}}
-    if isinstance(value, torch.device):
-        return {"device": str(value)}
-    if isinstance(value, np.random.RandomState):
-        kind, keys, position, has_gauss, gauss = value.get_state()
-        return {"random_state": [kind, keys.tolist(), position, has_gauss, gauss]}
-    if isinstance(value, (Part, GaussianMixture)):
-        parameters = _encoded_all(value.get_params(deep=False))
-        return {"part": _name_of(type(value)), "parameters": parameters}
-    if inspect.isclass(value) or inspect.isroutine(value):
-        if value.__name__ == "<lambda>":
-            raise TypeError("a lambda has no name to know it by; define a function.")
-        return {"named": _name_of(value)}
-    raise TypeError(
-        f"a {type(value).__name__} has no safe form. Files hold numbers, words, parts "
-        "of skae, classes, functions and GaussianMixture; use joblib or skops for it."
-    )
-
-
-def _name_of(one):
-    """Return the name under which a class or function is known to a file."""
-    if PARTS.get(getattr(one, "__name__", None)) is one or one is GaussianMixture:
-        return one.__name__
-    if SOLVERS.get(getattr(one, "__name__", None)) is one:
-        return f"torch.optim.{one.__name__}"
-    return f"{one.__module__}:{one.__qualname__}"
-
-
-def _describe_density(density, arrays):
-    if density is None:
-        return None
-    if type(density) is not GaussianMixture:
-        raise TypeError(
-            f"density={density!r} cannot be written to a model file, which knows "
-            "density='gaussian_mixture' and GaussianMixture. Use joblib or skops."
-        )
-    arrays |= {f"density.{name}": getattr(density, name) for name in MIXTURE}
-    facts = {name: _encoded(getattr(density, name)) for name in MIXTURE_FACTS}
-    return {"estimator": _encoded(density), "facts": facts}
-
-
 # Reading
 
 
 def _restore(facts, tensors, trusted):
     """Return the estimator that facts and tensors describe."""
-    _require_trust([facts["parameters"], facts["structure"], facts["density"]], trusted)
-    decode = _Decoder(trusted)
-    parameters, structure = (
-        decode.all(facts["parameters"]),
-        decode.all(facts["structure"]),
-    )
+    check(facts, {**STATE, **FILE}, "")
+    require_trust([facts["parameters"], facts["structure"], facts["density"]], trusted)
+    decode = Decoder(trusted)
+    parameters = decode.all(facts["parameters"])
+    structure = decode.all(facts["structure"])
     if set(structure) != set(SHAPING):
-        raise ModelFileError("it lacks a parameter that shapes the net.")
+        raise SchemaError("it lacks a parameter that shapes the net.")
+    if any(parameters.get(name) is not None for name in LEFT_OUT):
+        raise SchemaError(f"it has {' or '.join(LEFT_OUT)}, which are never written.")
     estimator = AutoencoderTransformer(**parameters)
-    for one in (estimator, AutoencoderTransformer(**structure)):
-        one._validate_params()
+    structural = check_fit_takes(AutoencoderTransformer(**structure))
+    parts = check_fit_takes(estimator)
     solver = solver_class_and_options(estimator.solver)[0]
-    arrays = {name: x.numpy() for name, x in tensors.items()}
-    vars(estimator).update(
-        restore(facts, tensors, structure, solver),
-        **_checked_scalars(facts["scalars"]),
-        _structure=structure,
-        explained_variance_ratio_=arrays.get("explained_variance_ratio_"),
-        density_=_restored_density(facts["density"], arrays, decode),
-        n_features_in_=facts["n_features"],
-    )
-    names = facts["feature_names"]
-    if names is not None:
-        if [type(name) for name in names] != [str] * facts["n_features"]:
-            raise ModelFileError("its features and their names differ in number.")
-        estimator.feature_names_in_ = np.array(names, dtype=object)
-    if facts["output"]:
-        estimator.set_output(transform=facts["output"]["transform"])
+    learnt = restore(facts, tensors, structure, solver, is_foreign=True)
+    scalars = {name: facts["scalars"][name] for name in SCALARS}
+    vars(estimator).update(learnt, _structure=structure, **scalars)
+    estimator.n_features_in_ = facts["n_features"]
+    check_corruption(parts.corruption, estimator._form)
+    if not isinstance(structure["loss"], str):
+        check_loss_result(structural.loss, len(estimator._start.output.mean))
+    _take_the_rest(estimator, facts, tensors, decode)
     return estimator
 
 
-def _checked_scalars(scalars):
-    """Return the plain attributes if they are what they have to be."""
-    for name, is_right in SCALARS.items():
-        if not is_right(scalars[name]):
-            raise ModelFileError(f"its {name} is {scalars[name]!r}.")
-    return {name: scalars[name] for name in SCALARS}
+def _take_the_rest(estimator, facts, tensors, decode):
+    """Set what is not of the net: names, containers, density and shares."""
+    arrays = {name: x.numpy() for name, x in tensors.items()}
+    n_components = estimator.n_components_
+    ratio = arrays.get("explained_variance_ratio_")
+    if ratio is not None:
+        check_array("explained_variance_ratio_", ratio, (n_components,))
+    estimator.explained_variance_ratio_ = ratio
+    estimator._seen = tuple(estimator._seen)
+    estimator.density_ = restore_mixture(
+        facts["density"], arrays, decode, n_components, estimator._dtype
+    )
+    names = facts["feature_names"]
+    if names is not None:
+        is_right = len(set(names)) == len(names) == facts["n_features"]
+        if not is_right or len(estimator._form.row_shape) > 1:
+            raise SchemaError("the names of its features do not fit the features.")
+        estimator.feature_names_in_ = np.array(names, dtype=object)
+    if "transform" in facts["output"]:
+        estimator.set_output(transform=facts["output"]["transform"])
+    card = facts.get("card", {})
+    for name, value in _card(estimator).items():
+        if card.get(name, value) != value:
+            raise SchemaError(f"its card says another {name} than the rest.")
 
 
 def _checked(trusted):
@@ -376,91 +379,11 @@ def _checked(trusted):
     )
 
 
-def _require_trust(encoded, trusted):
-    """Raise unless all classes and functions of the user's are handed in."""
-    missing = sorted(_named_in(encoded) - set(trusted) - _ours())
-    if missing:
-        raise ModelFileError(
-            f"it needs {', '.join(missing)}, which are not part of skae. If you trust "
-            "them, import and pass them: load(path, trusted=[...])."
-        )
-
-
-def _ours():
-    return {*PARTS, "GaussianMixture", *(f"torch.optim.{name}" for name in SOLVERS)}
-
-
-def _named_in(encoded):
-    """Return the names of all classes and functions in what `_encoded` returned."""
-    if isinstance(encoded, list):
-        return set().union(*map(_named_in, encoded))
-    if not isinstance(encoded, dict):
-        return set()
-    names = {encoded[key] for key in ("part", "named") if key in encoded}
-    return names.union(*map(_named_in, encoded.values()))
-
-
-class _Decoder:
-    """Undoes `_encoded`; knows only our parts and what is trusted."""
-
-    def __init__(self, trusted):
-        self.trusted = trusted
-
-    def all(self, encoded):
-        return {name: self(value) for name, value in encoded.items()}
-
-    def __call__(self, encoded):
-        if not isinstance(encoded, dict):
-            if isinstance(encoded, list):
-                raise ModelFileError("it has a list where none can be.")
-            return encoded
-        if set(encoded) == {"part", "parameters"}:
-            kind = self._found(encoded["part"])
-            return kind(**self.all(encoded["parameters"]))
-        ((key, value),) = encoded.items()
-        if key == "named":
-            return self._found(value)
-        return {
-            "float": float,
-            "tuple": lambda values: tuple(map(self, values)),
-            "list": lambda values: list(map(self, values)),
-            "dict": self.all,
-            "device": torch.device,
-            "random_state": _restored_random_state,
-        }[key](value)
-
-    def _found(self, name):
-        if name in PARTS:
-            return PARTS[name]
-        if name == "GaussianMixture":
-            return GaussianMixture
-        if name.startswith("torch.optim."):
-            return SOLVERS[name.removeprefix("torch.optim.")]
-        return self.trusted[name]
-
-
-def _restored_random_state(state):
-    kind, keys, position, has_gauss, gauss = state
-    random_state = np.random.RandomState()
-    keys = np.array(keys, np.uint32)
-    random_state.set_state((kind, keys, position, has_gauss, gauss))
-    return random_state
-
-
-def _restored_density(encoded, arrays, decode):
-    if encoded is None:
-        return None
-    density = decode(encoded["estimator"])
-    vars(density).update(decode.all(encoded["facts"]))
-    vars(density).update({name: arrays[f"density.{name}"] for name in MIXTURE})
-    return density
-
-
 def _differences(written):
     """Return the versions of libraries that matter: then and now, where they differ."""
     now = versions()
     return {
-        name: (str(written[name]), now[name])
+        name: (written[name], now[name])
         for name in ("skae", "torch", "scikit-learn")
         if written[name] != now[name]
     }

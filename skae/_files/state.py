@@ -5,9 +5,11 @@ back the network is built anew by our own code, on torch's "meta" device, which
 allocates nothing, and takes the weights only if names, shapes and dtypes agree.
 """
 
+import json
 import math
 from contextlib import nullcontext
 from dataclasses import asdict
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -15,22 +17,39 @@ from sklearn.base import clone
 from skorch.history import History
 
 from skae._data.images import ImageForm
-from skae._files.archive import (
-    decoded_epoch,
-    encoded_epoch,
-    with_tensors,
-    without_tensors,
+from skae._data.tables import TableForm
+from skae._files.archive import decoded_epoch, encoded_epoch
+from skae._files.schema import (
+    STATE,
+    SchemaError,
+    check,
+    check_array,
+    check_finite,
 )
-from skae._fitting.build import build_codec, build_net, build_network
+from skae._files.training import (
+    describe_optimizer,
+    describe_pieces,
+    describe_streams,
+    restore_optimizer,
+    restore_pieces,
+    restore_streams,
+)
+from skae._fitting.build import (
+    build_codec,
+    build_net,
+    build_network,
+    conv_arguments,
+)
 from skae._fitting.fitting import described
+from skae._fitting.parts import check_bottleneck
 from skae._fitting.start import LinearStart, LinearTarget
+from skae._fitting.user_networks import check_built_network
 from skae._parts import Part
-from skae._runtime import RandomStreams, available_devices
+from skae._runtime import RandomStreams, check_device
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
 from skae.losses import LOSSES, CallableLoss
-from skae.networks import NETWORKS
 
-__all__ = ["LEARNT", "StateError", "describe", "restore"]
+__all__ = ["LEARNT", "describe", "restore"]
 
 # Attributes of a fitted estimator that `restore` returns.
 LEARNT = (
@@ -39,12 +58,13 @@ LEARNT = (
     "_form",
     "_target_form",
     "_streams",
+    "_stream",
     "image_shape_",
     "channel_order_",
     "n_components_",
-    "mean_",
+    "verdict_",
+    "_X_dtype",
     "scale_",
-    "explained_variance_",
     "precision_",
     "device_",
     "n_epochs_",
@@ -52,9 +72,7 @@ LEARNT = (
     "validation_loss_curve_",
 )
 
-
-class StateError(ValueError):
-    """Facts and arrays do not fit together."""
+UNKNOWN_VERDICT = "Fitted by skae 0.1, which kept no words; see proven_."
 
 
 def describe(estimator, keep_optimizer=True):
@@ -84,13 +102,19 @@ def describe(estimator, keep_optimizer=True):
     if target is not None:
         arrays |= {"target.mean": target.mean, "target.slopes": target.slopes}
     facts = {
-        "recipe": module.recipe,
+        "recipe": _plain(module.recipe),
         "n_features": int(estimator.n_features_in_),
-        "start": {"scale": float(start.scale), "rounding": float(start.rounding)},
+        "start": {
+            "scale": float(start.scale),
+            "rounding": float(start.rounding),
+            "n_samples": start.n_samples,
+        },
         "target_scale": None if target is None else float(target.scale),
         "form": _encoded_form(estimator._form),
         "target_form": _encoded_form(estimator._target_form),
         "n_kept": module.n_kept,
+        "verdict": estimator.verdict_,
+        "X_dtype": estimator._X_dtype,
         "net": {
             "precision": net.precision_,
             "device": str(net.device),
@@ -102,12 +126,13 @@ def describe(estimator, keep_optimizer=True):
         "history": [encoded_epoch(epoch) for epoch in net.history],
     }
     if keep_optimizer:
-        facts["optimizer"] = _describe_optimizer(net, arrays)
-        facts["streams"] = _describe_streams(estimator._streams, arrays)
+        facts["optimizer"] = describe_optimizer(net, arrays)
+        facts["streams"] = describe_streams(estimator._streams, arrays)
+        facts["pieces"] = describe_pieces(estimator._stream, arrays)
     return facts, arrays
 
 
-def restore(facts, tensors, structure, solver):
+def restore(facts, tensors, structure, solver, *, is_foreign=False):
     """Return the attributes `LEARNT` of a fitted estimator, by name.
 
     Parameters
@@ -116,125 +141,173 @@ def restore(facts, tensors, structure, solver):
         What `describe` returned, all arrays as tensors of their own.
 
     structure : dict
-        The parameters that shaped the net.
+        The parameters that shaped the net, checked.
 
     solver : type
         Class of the optimizer; its state is dropped if it is that of another one.
 
+    is_foreign : bool, default=False
+        Whether they may come from anyone, so that numbers are checked too.
+
     Raises
     ------
-    StateError
+    SchemaError
         If they do not fit together.
     """
-    n_kept, n_components = facts["n_kept"], len(tensors["start.spread"])
-    is_count = _is_count(n_kept) and n_kept <= n_components
-    if not (n_kept is None or is_count):
-        raise StateError(f"{n_kept} of {n_components} components are kept.")
+    check(facts, STATE, "")
     start = _restored_start(facts, {name: x.numpy() for name, x in tensors.items()})
-    net = _restored_net(facts, tensors, structure, start)
-    net.optimizer_state_ = _restored_optimizer(facts.get("optimizer"), tensors, solver)
-    form = _restored_form(facts["form"], len(start.mean))
-    target_form = _restored_form(facts["target_form"], len(start.output.mean))
+    if is_foreign:
+        _check_numbers(start)
+        _check_numbers(start.output)
+    form, target_form = _restored_forms(facts, start, structure)
+    net = _restored_net(
+        facts, tensors, structure, start, (form, target_form), is_foreign
+    )
+    if is_foreign and isinstance(structure["network"], str):
+        check_finite(net.module_.state_dict())
+    net.optimizer_state_ = restore_optimizer(
+        facts.get("optimizer"), tensors, net, solver, is_foreign=is_foreign
+    )
     return {
         **described(net, start, form, net.module_.n_kept),
         "_target_form": target_form,
-        "_streams": _restored_streams(facts.get("streams"), tensors),
+        "_stream": restore_pieces(facts.get("pieces"), tensors, len(start.mean)),
+        "verdict_": facts.get("verdict", UNKNOWN_VERDICT),
+        "_X_dtype": facts.get("X_dtype", "float64"),
+        "_streams": restore_streams(facts.get("streams"), tensors),
     }
 
 
-def _is_count(value):
-    return type(value) is int and value >= 1
+def _plain(value):
+    """Return nested dicts and lists with Python's numbers instead of NumPy's."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
-def _encoded_form(form):
-    if form is None:
-        return None
-    return {**asdict(form), "dtype": form.dtype.str}
-
-
-def _describe_optimizer(net, arrays):
-    if net.optimizer_state_ is None:
-        return None
-    (kind, shapes), state = net.optimizer_state_
-    return {
-        "kind": kind.__qualname__,
-        "shapes": [list(shape) for shape in shapes],
-        "keys": list(state),
-        "entries": without_tensors(list(state.values()), arrays, "optimizer"),
-    }
-
-
-def _describe_streams(streams, arrays):
-    if streams is None:
-        return None
-    state = streams.get_state()
-    arrays |= {f"streams.{name}": x for name, x in state["tensors"].items()}
-    return state["facts"]
-
-
-def _restored_form(encoded, n_pixels):
-    if encoded is None:
-        return None
-    row_shape, image_shape = tuple(encoded["row_shape"]), tuple(encoded["image_shape"])
-    if not all(map(_is_count, row_shape + image_shape)):
-        raise StateError(f"images have the shape {image_shape}, rows {row_shape}.")
-    if not n_pixels == math.prod(row_shape) == math.prod(image_shape):
-        raise StateError(f"images of shape {image_shape} do not fit rows {row_shape}.")
-    dtype = np.dtype(encoded["dtype"])
-    if dtype.kind not in "biuf":
-        raise StateError(f"images have the dtype {dtype}.")
-    return ImageForm(row_shape, image_shape, encoded["channel_order"], dtype)
+# The start and the forms of X
 
 
 def _restored_start(facts, arrays):
     """Return the LinearStart, its shapes checked against each other."""
-    mean, components = arrays["start.mean"], arrays.get("start.components")
-    spread, target = arrays["start.spread"], None
-    n_features = facts["n_features"]
-    n_components = len(spread)
+    mean, spread = arrays["start.mean"], arrays["start.spread"]
+    components, target = arrays.get("start.components"), None
+    n_features, n_components = facts["n_features"], spread.size
+    check_array("start.mean", mean, (n_features,))
+    check_array("start.spread", spread, (n_components,))
+    if components is not None:
+        check_array("start.components", components, (n_components, n_features))
     if facts["target_scale"] is not None:
         target_mean, slopes = arrays["target.mean"], arrays["target.slopes"]
-        _agree("target.slopes", slopes, (n_components, *target_mean.shape))
+        check_array("target.mean", target_mean, (target_mean.size,))
+        check_array("target.slopes", slopes, (n_components, target_mean.size))
         target = LinearTarget(target_mean, facts["target_scale"], slopes)
-    _agree("start.mean", mean, (n_features,))
-    if components is not None:
-        _agree("start.components", components, (n_components, n_features))
-    _agree("start.spread", spread, (n_components,))
     numbers = facts["start"]
-    scales = [numbers["scale"], facts["target_scale"] or 1.0]
-    if not all(0 < scale < np.inf for scale in scales):
-        raise StateError(f"the scales are {scales}; they must be positive.")
     return LinearStart(
-        mean, numbers["scale"], components, spread, numbers["rounding"], target
+        mean,
+        numbers["scale"],
+        components,
+        spread,
+        numbers["rounding"],
+        target,
+        numbers.get("n_samples"),
     )
 
 
-def _agree(name, array, shape, dtype=np.float64):
-    if array.shape != shape or array.dtype != dtype:
-        raise StateError(
-            f"{name} has the shape {tuple(array.shape)} and dtype {array.dtype}; its "
-            f"parameters ask for {tuple(shape)} and {np.dtype(dtype)}."
-        )
+def _check_numbers(start):
+    """Raise unless mean, scale and spread can be those of rows.
+
+    A scale that is not one of constant rows is above the rounding of the mean.
+    """
+    check_finite(vars(start))
+    scale, largest = start.scale, np.abs(start.mean).max()
+    is_constant = scale == 1.0
+    if not (is_constant or largest * np.finfo(np.float64).eps < scale):
+        raise SchemaError(f"a scale of {scale} is none for means of up to {largest}.")
+    if isinstance(start, LinearStart):
+        explained, n_features = np.square(start.spread).sum(), len(start.mean)
+        if start.spread.min() < 0 or explained > 1.01 * n_features:
+            raise SchemaError("the spread along the axes is more than there is.")
 
 
-def _restored_net(facts, tensors, structure, start):
+def _encoded_form(form):
+    if not form.is_image:
+        return None
+    facts = {**asdict(form), "dtype": form.dtype.str}
+    del facts["of_counts"]  # the loss says it
+    return _plain(facts)
+
+
+def _restored_forms(facts, start, structure):
+    """Return the forms of X and of what is reconstructed."""
+    of_counts = _restored_part(structure["loss"], LOSSES).of_counts
+    form = _restored_form(facts["form"], len(start.mean), of_counts)
+    n_outputs = len(start.output.mean)
+    target_form = _restored_form(facts["target_form"], n_outputs, of_counts)
+    if start.target is None and form != target_form:
+        raise SchemaError("its results have another form than X.")
+    shape = structure["image_shape"]
+    asked = form.image_shape if shape is None else tuple(shape)
+    if (
+        form.image_shape != asked
+        or not form.is_image
+        and structure["network"] == "conv"
+    ):
+        raise SchemaError(f"X was {form}, which does not suit the parameters.")
+    _check_axes(form, structure, may_be_flat=shape is not None)
+    may_be_flat = target_form.image_shape == form.image_shape
+    _check_axes(target_form, structure, may_be_flat=may_be_flat)
+    return form, target_form
+
+
+def _check_axes(form, structure, *, may_be_flat):
+    """Raise unless the axes of an image, and that of channels, can be those."""
+    order = structure["channel_order"]
+    if not form.is_image:
+        return
+    n_axes, orders = len(form.image_shape), {"first", "last"}
+    if n_axes == 2:
+        orders = {*orders, None}
+    if order != "auto":
+        orders = {order}
+    if n_axes == 1:
+        orders = {None}
+    is_flat = form.row_shape != form.image_shape
+    if form.channel_order not in orders or is_flat and not may_be_flat:
+        raise SchemaError(f"{form} does not suit the parameters.")
+
+
+def _restored_form(encoded, n_pixels, of_counts):
+    """Return an ImageForm or a TableForm whose sizes agree."""
+    if encoded is None:
+        return TableForm((n_pixels,))
+    row_shape, image_shape = tuple(encoded["row_shape"]), tuple(encoded["image_shape"])
+    is_shape = 1 <= len(image_shape) <= 3 and row_shape in (image_shape, (n_pixels,))
+    if not (is_shape and math.prod(image_shape) == n_pixels):
+        raise SchemaError(f"images of shape {image_shape} do not fit rows {row_shape}.")
+    dtype = np.dtype(encoded["dtype"])
+    return ImageForm(row_shape, image_shape, encoded["channel_order"], dtype, of_counts)
+
+
+# The net
+
+
+def _restored_net(facts, tensors, structure, start, forms, is_foreign):
     """Return the net with its weights, ready for use."""
     recipe, about = facts["recipe"], facts["net"]
+    loss = _restored_part(structure["loss"], LOSSES)
+    bottleneck = _restored_part(structure["bottleneck"], BOTTLENECKS)
     weights = {
         name.removeprefix("module."): x
         for name, x in tensors.items()
         if name.startswith("module.")
     }
-    sizes = recipe["arguments"].get("hidden_layer_sizes", ())
-    if len(sizes) > len(weights):
-        raise StateError(f"there are {len(sizes)} layers, more than weights.")
-    network = recipe["network"]
-    if network is None and not isinstance(structure["network"], str):
-        network = structure["network"]
-    elif network not in NETWORKS:
-        raise StateError(f"the network {network!r} is unknown.")
-    loss = _restored_part(structure["loss"], LOSSES)
-    bottleneck = _restored_part(structure["bottleneck"], BOTTLENECKS)
+    _check_recipe(recipe, structure, start, forms, bottleneck)
+    _check_sizes(recipe, structure, start, bottleneck, weights)
+    _check_kept(facts["n_kept"], structure, len(start.spread), bottleneck)
+    network = recipe["network"] or structure["network"]
     is_ours = isinstance(network, str) and all(
         type(part).__module__.startswith("skae.") for part in (loss, bottleneck)
     )
@@ -245,14 +318,14 @@ def _restored_net(facts, tensors, structure, start):
         bottleneck.build(len(start.spread), recipe["nat"])
         module = build_codec(structure["init"], network, start, loss, bottleneck)
         module.to(torch.float64 if about["precision"] == "float64" else torch.float32)
+        if is_foreign and recipe["network"] is None:
+            _check_network(module.network, recipe["arguments"])
     _take_weights(module, weights, assign=is_ours)
     module.recipe, module.n_kept = recipe, facts["n_kept"]
     net = build_net(module.eval(), _present_device(about["device"]), about["precision"])
-    if not (_is_count(about["batch_size"]) and _is_count(about["max_epochs"])):
-        raise StateError("the net has no whole number of rows and epochs.")
-    net.lends_stream_ = bool(about["lends_stream"])
     for name in ("lr", "batch_size", "max_epochs"):
         setattr(net, name, about[name])
+    net.lends_stream_ = about["lends_stream"]
     net.initialize()
     net.history_ = History(map(decoded_epoch, facts["history"]))
     return net
@@ -267,15 +340,80 @@ def _restored_part(part, known):
     return Bottleneck() if part is None else CallableLoss(part)
 
 
+def _check_network(network, arguments):
+    """Raise unless a network of the user's has the widths that its arguments say."""
+    n_features, n_components = arguments["n_features"], arguments["n_components"]
+    n_encoded = arguments.get("n_encoded", n_components)
+    n_outputs = arguments.get("n_outputs", n_features)
+    check_built_network(network, n_features, n_components, n_encoded, n_outputs)
+
+
+def _check_recipe(recipe, structure, start, forms, bottleneck):
+    """Raise unless the network is the one that the parameters ask for."""
+    name, asked = recipe["network"], structure["network"]
+    known = [name] if asked == "auto" and name else [asked]
+    if name != (known[0] if isinstance(asked, str) else None):
+        raise SchemaError(f"the network {name!r} is not that of its parameters.")
+    n_features, n_components = len(start.mean), len(start.spread)
+    n_outputs, n_encoded = len(start.output.mean), bottleneck.n_encoded(n_components)
+    wanted = {"n_features": n_features, "n_components": n_components}
+    if name is not None:
+        sizes = structure["hidden_layer_sizes"]
+        if sizes == "auto":
+            sizes = recipe["arguments"]["hidden_layer_sizes"]
+        wanted["activation"] = structure["activation"]
+        wanted["hidden_layer_sizes"] = list(map(int, sizes))
+    if name == "conv":
+        wanted |= conv_arguments(*forms)
+    if n_encoded != n_components:
+        wanted["n_encoded"] = n_encoded
+    if n_outputs != n_features:
+        wanted["n_outputs"] = n_outputs
+    found = json.dumps(recipe["arguments"], sort_keys=True)
+    if found != json.dumps(wanted, sort_keys=True):  # True is not 1 there
+        raise SchemaError(f"a network of {found} is not what its parameters ask for.")
+
+
+def _check_sizes(recipe, structure, start, bottleneck, weights):
+    """Raise if anything is to be built that is larger than the weights that are there.
+
+    Networks of the user's are built with memory of their own.
+    """
+    if len(recipe["arguments"].get("hidden_layer_sizes", ())) > len(weights):
+        raise SchemaError("there are more layers than weights.")
+    sizes = {}
+    if structure["init"] == "pca":
+        sizes["encoder_path.weight"] = (len(start.spread), len(start.mean))
+    if hasattr(bottleneck, "n_codes"):
+        sizes["bottleneck.counts"] = (bottleneck.n_groups, bottleneck.n_codes)
+    for name, size in sizes.items():
+        if name in weights and tuple(weights[name].shape) == size:
+            continue
+        raise SchemaError(f"weight {name} has not the shape {size}.")
+
+
+def _check_kept(n_kept, structure, n_components, bottleneck):
+    """Raise unless so many components can be asked for, and kept."""
+    asked = structure["n_components"]
+    check_bottleneck(bottleneck, n_components if asked is None else asked)
+    is_share = not (asked is None or isinstance(asked, Integral))
+    if not (asked is None or is_share or asked == n_components):
+        raise SchemaError(f"there are {n_components} components instead of {asked}.")
+    if n_kept is None:
+        return
+    if not (bottleneck.is_ordered and is_share and n_kept <= n_components):
+        raise SchemaError(f"{n_kept} of {n_components} components are kept.")
+
+
 def _take_weights(module, kept, *, assign):
     """Give a module its weights, if they are exactly those that it has."""
     wanted = module.state_dict()
     if set(wanted) != set(kept):
         differing = sorted(set(wanted) ^ set(kept))
-        raise StateError(f"the weights have other names: {', '.join(differing[:4])}.")
+        raise SchemaError(f"the weights have other names: {', '.join(differing[:4])}.")
     for name, weight in wanted.items():
         if weight.shape != kept[name].shape or weight.dtype != kept[name].dtype:
-            raise StateError(
+            raise SchemaError(
                 f"weight {name} has the shape {tuple(kept[name].shape)} and dtype "
                 f"{kept[name].dtype}; its parameters ask for {tuple(weight.shape)} and "
                 f"{weight.dtype}."
@@ -287,22 +425,8 @@ def _take_weights(module, kept, *, assign):
 
 def _present_device(device):
     """Return the device if this machine has it, else the CPU."""
-    return device if torch.device(device).type in available_devices() else "cpu"
-
-
-def _restored_optimizer(encoded, tensors, solver):
-    if encoded is None or encoded["kind"] != solver.__qualname__:
-        return None
-    entries = with_tensors(encoded["entries"], tensors)
-    state = dict(zip(encoded["keys"], entries, strict=True))
-    return (solver, [tuple(shape) for shape in encoded["shapes"]]), state
-
-
-def _restored_streams(facts, tensors):
-    if facts is None:
-        return None
-    names = [name for name in tensors if name.startswith("streams.")]
-    state = {name.removeprefix("streams."): tensors[name] for name in names}
-    streams = RandomStreams(0)
-    streams.set_state({"facts": facts, "tensors": state})
-    return streams
+    try:
+        check_device(device)
+    except ValueError:
+        return "cpu"
+    return device

@@ -1,10 +1,10 @@
 """Warnings that help: what is odd about the data or the code, and what to do."""
 
-import warnings
-
 import numpy as np
 import torch
 from torch import nn
+
+from skae._warnings import warn
 
 __all__ = ["advise_on_columns", "advise_on_code", "advise_on_units"]
 
@@ -37,7 +37,7 @@ def advise_on_columns(rows, names=None):
     constant = np.flatnonzero((smallest == largest) & (smallest != 0))
     constant = constant[_are_constant(rows, constant)]
     if len(constant):
-        _warn(
+        warn(
             f"X has the same value in every row of {_columns(constant, names)}: it "
             "says nothing. Leave it out (VarianceThreshold)."
         )
@@ -48,7 +48,7 @@ def advise_on_columns(rows, names=None):
     n_loud = int(np.searchsorted(shares, NEARLY_ALL)) + 1
     n_varying = np.count_nonzero(variance)
     if n_varying >= FEWEST_COLUMNS and n_loud <= FEW * n_varying:
-        _warn(
+        warn(
             f"{NEARLY_ALL:.0%} of the variance of X is in "
             f"{_columns(np.sort(order[:n_loud]), names)}: the autoencoder will hardly "
             f"see the other {n_varying - n_loud}. If they matter, scale X first: "
@@ -93,7 +93,7 @@ def advise_on_code(spread, start, has_prior):
     if rank == 0:
         return  # all rows are the same
     if rank < n_components < len(start.mean):
-        _warn(
+        warn(
             f"X has only {rank} independent direction{'' if rank == 1 else 's'}, but "
             f"n_components={n_components}: the components from {rank} on have nothing "
             f"of their own to say. Set n_components={rank} or less."
@@ -107,7 +107,7 @@ def advise_on_code(spread, start, has_prior):
         remedy = "Lower n_components or learning_rate, or raise max_epochs."
         if has_prior:
             remedy = "Lower n_components, or the bottleneck's weight (beta)."
-        _warn(
+        warn(
             f"The code has collapsed: {_listed('component', collapsed)} of "
             f"{n_components} hardly differ between rows. {remedy}"
         )
@@ -143,7 +143,7 @@ def advise_on_units(module, X):
                             f"the {half}"
                         )
     if dead:
-        _warn(
+        warn(
             f"Hidden units are dead, the same for all rows: {', '.join(dead)}. Lower "
             "learning_rate, or use activation='silu', which cannot die."
         )
@@ -161,7 +161,3 @@ def _listed(what, items):
     if len(items) > MOST_NAMED:
         text += f" and {len(items) - MOST_NAMED} more"
     return f"{what}{'' if len(items) == 1 else 's'} {text}"
-
-
-def _warn(text):
-    warnings.warn(text, UserWarning, stacklevel=7)

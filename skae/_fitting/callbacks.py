@@ -11,6 +11,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
+from skae._warnings import warn
+
 SLOWER = 0.1  # share of the learning rate that is left after training diverged once
 
 
@@ -99,12 +101,11 @@ class BestEpoch(Callback):
         self.has_diverged_ = True
         net.module_.load_state_dict(self.best_state_)
         net.slow_down(SLOWER)
-        warnings.warn(
+        warn(
             f"{what}. It goes on from epoch {self.best_epoch_} with learning_rate "
             f"{net.lr:g}. Set it so from the start, or scale X if a few of its values "
             "are much larger than the rest.",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
     def on_train_end(self, net, **kwargs):

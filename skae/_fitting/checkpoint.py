@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import os
-import warnings
+import tempfile
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,8 +21,9 @@ from skae._files.archive import (
     without_tensors,
     write,
 )
+from skae._warnings import warn
 
-__all__ = ["Checkpoint", "fingerprint"]
+__all__ = ["Checkpoint", "check_checkpoint", "fingerprint"]
 
 FORMAT, FORMAT_VERSION = "skae checkpoint", 1
 ROWS_TO_KNOW_BY = 5000  # at most
@@ -88,11 +89,9 @@ class Checkpoint(Callback):
             reason = "it is of other versions of the libraries"
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-        warnings.warn(
+        warn(
             f"The checkpoint {self.path!r} cannot be used: {reason}. Training starts "
-            "anew.",
-            UserWarning,
-            stacklevel=2,
+            "anew."
         )
         return None
 
@@ -143,11 +142,9 @@ class Checkpoint(Callback):
         try:
             write(self.path, pack(facts, arrays))
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"No checkpoint after epoch {len(net.history)}: {error}. Training goes "
-                "on. Make room, or set checkpoint to another folder.",
-                UserWarning,
-                stacklevel=2,
+                "on. Make room, or set checkpoint to another folder."
             )
 
     def remove(self):
@@ -222,3 +219,18 @@ def _add(total, X):
     total.update(f"{X.shape} {X.dtype.str}".encode())
     for part in (some.data, some.indices, some.indptr) if sp.issparse(X) else (some,):
         total.update(np.ascontiguousarray(part).view(np.uint8).reshape(-1))
+
+
+def check_checkpoint(folder):
+    """Raise unless checkpoints can be written to a folder; make it if need be."""
+    if folder is None:
+        return
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"checkpoint={folder!r} is no folder that can be written to: {error}. Pass "
+            "the path of one, or None for no checkpoints."
+        ) from error

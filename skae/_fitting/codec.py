@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skae._fitting.start import positive_spread
-from skae._runtime import undrawn
+from skae._runtime import undrawn, unrounded
 
 __all__ = ["Codec", "PCAStart", "link_at_mean"]
 
@@ -62,7 +62,9 @@ class Codec(nn.Module):
 
     def sample(self, X):
         """Return output, code (not in units) and its cost, or None, in training."""
-        code, cost = self.bottleneck.sample(self.encoded(X))
+        h = self.encoded(X).to(X.dtype)
+        with unrounded(X.device):
+            code, cost = self.bottleneck.sample(h)
         return self.output(code), code, cost
 
     def encode(self, X):

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import warnings
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -16,6 +15,7 @@ from skae._files.archive import with_tensors, without_tensors
 from skae._fitting.inference import NOT_IN_TRAINING, InferenceNet, sample_losses
 from skae._fitting.user_callbacks import as_skorch_tells, is_caching, prepare, tell
 from skae._runtime import is_out_of_memory
+from skae._warnings import warn
 
 __all__ = ["AutoencoderNet", "StopTraining", "sample_losses"]
 
@@ -199,13 +199,11 @@ class AutoencoderNet(InferenceNet):
                 if not is_out_of_memory(error) or self.n_parts_ >= len(X):
                     raise
             self.n_parts_ *= 2
-            warnings.warn(
+            warn(
                 f"A batch of {len(X)} rows does not fit into memory. It is computed in "
                 f"{self.n_parts_} parts, whose gradients add up: slower, and the same "
                 "but for rounding unless rows of a batch depend on each other (batch "
-                "normalisation). Lower batch_size to avoid it.",
-                UserWarning,
-                stacklevel=2,
+                "normalisation). Lower batch_size to avoid it."
             )
             if training:
                 self._zero_grad_optimizer()

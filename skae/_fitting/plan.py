@@ -6,11 +6,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.optim import AdamW
+
+from skae._runtime import (
+    choose_device,
+    choose_precision,
+    choose_threads,
+    count_products,
+)
+from skae.networks import auto_channels, auto_hidden_layer_sizes
 
 # What `max_epochs="auto"` aims at.
 EPOCHS, MOST_EPOCHS, MOST_STEPS = 18, 100, 20_000
 CHEAP_FIT = 1e10  # operations, about a second in double precision on one core
 LEAST_ALPHA = 0.01
+FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
+PATIENCE = 10  # epochs, where the learning rate does not fall
+
+# Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).
+ADAM = {"fused": True, "betas": (0.8, 0.9), "eps": 1e-7}
+SOLVERS = {
+    "adamw": (AdamW, ADAM),
+    "adam": (torch.optim.Adam, ADAM),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
+}
 
 
 @dataclass
@@ -25,6 +44,116 @@ class Plan:
     precision: str
     device: torch.device
     n_threads: int | None
+
+
+def make_plan(estimator, network, parts, data, n_train, *, max_epochs, is_partial):
+    """Return the `Plan` of one fit.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer
+
+    network : nn.Module
+        Counted for its work.
+
+    parts : Parts
+
+    data : TrainingData
+
+    n_train : int
+        Rows to learn from.
+
+    max_epochs : int or "auto"
+
+    is_partial : bool
+        Whether it is an epoch of `partial_fit`.
+    """
+    rules = AUTO[network_name(estimator, data.form)]
+    device = choose_device(estimator.device)
+    batch_size = estimator.batch_size
+    if batch_size == "auto":
+        batch_size = min(auto_batch_size(n_train), rules.most_rows)
+    row_work = 6 * max(count_products(network), 1)  # forward 2, backward 4
+    step_work = row_work * min(batch_size, n_train)
+    if max_epochs == "auto":
+        n_batches = -(-n_train // batch_size)
+        max_epochs = auto_max_epochs(n_batches, row_work * n_train)
+        max_epochs *= parts.bottleneck.effort
+    precision = choose_precision(
+        estimator.precision,
+        data.rows.result_dtype(),
+        step_work=step_work,
+        fit_work=row_work * n_train * max_epochs,
+        device=device,
+    )
+    shape = n_train, data.rows.n_features
+    return Plan(
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        n_epochs_no_change=auto_patience(estimator, max_epochs),
+        alpha=choose_alpha(estimator, rules, parts.bottleneck, shape, is_partial),
+        learning_rate=choose_learning_rate(estimator, rules, parts.loss),
+        precision=precision,
+        device=device,
+        n_threads=choose_threads(estimator.n_jobs, step_work),
+    )
+
+
+def network_name(estimator, form):
+    """Return the name of one of our networks, or None for one of the user's."""
+    network = estimator.network
+    if network == "auto":
+        return form.network
+    return network if isinstance(network, str) else None
+
+
+def auto_sizes(network, data, n_components):
+    """Return `hidden_layer_sizes` for one of our networks."""
+    if network == "mlp":
+        return auto_hidden_layer_sizes(len(data.rows), n_components)
+    forms = [form for form in (data.form, data.target_form) if form.is_image]
+    return auto_channels(max((form.size for form in forms), key=math.prod))
+
+
+def auto_n_held_out(n_samples, early_stopping, validation_fraction):
+    """Return how many rows to hold out; "auto" does from 160 rows on."""
+    n_held_out = round(n_samples * validation_fraction)
+    if early_stopping == "auto":
+        n_held_out = int(np.clip(n_held_out, FEWEST_HELD_OUT, MOST_HELD_OUT))
+        early_stopping = n_samples >= 4 * FEWEST_HELD_OUT
+    if not early_stopping or n_samples < 2:
+        return 0
+    return min(max(n_held_out, 1), n_samples - 1)
+
+
+def auto_patience(estimator, max_epochs):
+    """Return `n_iter_no_change`: of little use before the learning rate came down."""
+    if estimator.n_iter_no_change != "auto":
+        return estimator.n_iter_no_change
+    return PATIENCE if estimator.schedule == "constant" else max_epochs
+
+
+def choose_alpha(estimator, rules, bottleneck, shape, is_partial):
+    """Return the decay by shape, for solvers that decay apart from gradients."""
+    if estimator.alpha != "auto":
+        return estimator.alpha
+    if not issubclass(solver_class_and_options(estimator.solver)[0], AdamW):
+        return 0.0
+    if is_partial or bottleneck.has_prior:  # decay stretches codes
+        return LEAST_ALPHA
+    return rules.alpha(*shape)
+
+
+def choose_learning_rate(estimator, rules, loss):
+    """Return `learning_rate`; "auto" goes by the network and the loss."""
+    if estimator.learning_rate != "auto":
+        return estimator.learning_rate
+    return min(rules.learning_rate, loss.most_learning_rate)
+
+
+def solver_class_and_options(solver):
+    """Return the torch optimizer class for `solver`, and how it is called here."""
+    return SOLVERS[solver] if isinstance(solver, str) else (solver, {})
 
 
 def auto_batch_size(n_samples):

@@ -38,6 +38,9 @@ class LinearStart:
 
     target : LinearTarget, default=None
         What is to be predicted, if not the rows themselves.
+
+    n_samples : int, default=None
+        Number of the rows; None if it is from a file of skae 0.1.
     """
 
     mean: np.ndarray
@@ -46,6 +49,7 @@ class LinearStart:
     spread: np.ndarray
     rounding: float = 1e-12
     target: "LinearTarget | None" = None
+    n_samples: int | None = None
 
     @property
     def output(self):
@@ -66,6 +70,11 @@ class LinearStart:
         else:
             explained = np.square(self.target.slopes).sum()
         return 1 - explained / len(self.output.mean)  # n features of mean variance one
+
+    def shares(self):
+        """Return the share of the variance of the output that each component gives."""
+        spread = self.spread[:, None] if self.target is None else self.target.slopes
+        return np.square(spread).sum(1) / len(self.output.mean)
 
     def is_exact(self):
         """Tell whether PCA loses nothing of the rows, and nothing can be learnt."""
@@ -136,7 +145,9 @@ def fit_linear_start(rows, n_components, generator):
     rounding = 1e-12 if rows.X.dtype != np.float32 else 1e-10
     if rows.dtype == "float32":
         rounding = 1e-6
-    start = LinearStart(rows.mean, rows.scale, components, spread, rounding)
+    start = LinearStart(
+        rows.mean, rows.scale, components, spread, rounding, n_samples=n_samples
+    )
     if target is not None:
         start.target = _fit_target(rows, target, start)
     return start
@@ -199,9 +210,13 @@ def _principal_axes(rows, n_components, generator):
     if rows.dtype == "float32":
         rank_tolerance = 10 * np.finfo(np.float32).eps
     found = variances > rank_tolerance * variances[0].clamp_min(1.0)
-    axes = axes[found]
-    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-    return (axes * largest.sign()).numpy(), variances[found].numpy()
+    return point_largest_up(axes[found].numpy()), variances[found].numpy()
+
+
+def point_largest_up(axes):
+    """Return axes (rows) that point so that their largest entry is positive."""
+    places = np.abs(axes).argmax(1)[:, None]
+    return axes * np.sign(np.take_along_axis(axes, places, 1))
 
 
 def _covariance_times(rows, matrix=None):
@@ -241,3 +256,12 @@ def _axes_by_iteration(rows, n_components, generator):
         basis = torch.linalg.qr(_covariance_times(rows, basis)).Q
     variances, rotation = torch.linalg.eigh(basis.T @ _covariance_times(rows, basis))
     return variances, basis @ rotation
+
+
+def check_start(start):
+    """Raise if the mean or the variance of X is beyond what a double can hold."""
+    if not (np.isfinite(start.mean).all() and start.scale < 1e150):
+        raise ValueError(
+            "X has values so large that their mean or spread overflows. Divide X by a "
+            "constant first."
+        )

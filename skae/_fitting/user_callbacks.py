@@ -32,6 +32,7 @@ from skorch.utils import to_numpy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from skae._data.rows import Rows, RowsAsDataset
+from skae._warnings import warn
 
 # Parameters that are the user's own connection to somewhere: shared, never copied.
 CONNECTIONS = {
@@ -133,11 +134,9 @@ def warn_if_untrained(callbacks, reason, remedy):
         if isinstance(unnamed(one), SAVE_OR_LOAD)
     ]
     if kinds:
-        warnings.warn(
+        warn(
             f"{reason}: nothing is trained, so {' and '.join(kinds)} of callbacks "
-            f"neither saved nor loaded anything. {remedy}",
-            UserWarning,
-            stacklevel=5,
+            f"neither saved nor loaded anything. {remedy}"
         )
 
 

@@ -1,11 +1,166 @@
 """Is the network better than PCA? Rows that were held out say so."""
 
+import logging
 import math
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
 from scipy.special import ndtr, stdtrit
+from sklearn.exceptions import ConvergenceWarning
+
+from skae._fitting.codec import link_at_mean
+from skae._fitting.inference import sample_losses
+from skae._fitting.plan import FEWEST_HELD_OUT, auto_n_held_out
+from skae._warnings import warn
+
+__all__ = [
+    "Verdict",
+    "gain_is_proven",
+    "hold_out",
+    "judge",
+    "mean_loss",
+    "warn_if_nothing_learnt",
+    "warn_if_poor",
+]
+
+logger = logging.getLogger("skae")
 
 STANDARD_ERRORS = 2.0  # of the gain; what a network has to prove in large samples
+ROWS_TO_WARN_BY = 5000  # at most
+MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a warning
+
+
+@dataclass
+class Verdict:
+    """What was found of the network.
+
+    Attributes
+    ----------
+    sentence : str
+        For the user.
+
+    proven : bool, default=None
+        Whether it is better than PCA; None if that was not judged.
+
+    pca_loss : float, default=None
+        PCA's mean loss on the held-out rows.
+    """
+
+    sentence: str
+    proven: bool | None = None
+    pca_loss: float | None = None
+
+    @classmethod
+    def of_few_rows(cls, n_samples):
+        """Return the verdict on too few rows to judge by."""
+        return cls(
+            f"The model is PCA: {n_samples} rows are too few to judge a network by "
+            f"({4 * FEWEST_HELD_OUT} are enough). early_stopping=True or False trains "
+            "one nevertheless.",
+            proven=False,
+        )
+
+    @classmethod
+    def of_exact_pca(cls):
+        """Return the verdict where nothing is left to learn."""
+        return cls(
+            "The model is PCA: with as many components it loses nothing of the rows.",
+            proven=False,
+        )
+
+    @classmethod
+    def none(cls, reason):
+        """Return the verdict where nobody judged."""
+        return cls(f"The network was not judged against PCA: {reason}.")
+
+
+def hold_out(rows, estimator, streams):
+    """Split the rows into those to learn from and those to judge by, or None."""
+    n_samples = len(rows)
+    n_held_out = auto_n_held_out(
+        n_samples, estimator.early_stopping, estimator.validation_fraction
+    )
+    if n_held_out == 0:
+        return rows, None
+    # The same rows each time that a fit goes on: it has not seen those it held out.
+    shuffled = np.random.default_rng(streams.split_seed).permutation(n_samples)
+    valid, train = np.sort(shuffled[:n_held_out]), np.sort(shuffled[n_held_out:])
+    return rows.copy(index=train), rows.copy(index=valid)
+
+
+def judge(net, pca, valid, *, is_start):
+    """Return the `Verdict` of held-out rows on a net against PCA.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+
+    pca : LinearStart
+        PCA of the rows that the net was trained on.
+
+    valid : Rows
+        Standardised, held out.
+
+    is_start : bool
+        Whether no epoch was better than PCA, so that the net still is it.
+    """
+    losses, pca_losses = _losses_by_size(net, pca, valid)
+    weights = valid.weights()
+    is_nowhere_worse = all(
+        mean_loss(network, weights) <= mean_loss(linear, weights)
+        for network, linear in zip(losses, pca_losses, strict=True)
+    )
+    loss, pca_loss = mean_loss(losses[0], weights), mean_loss(pca_losses[0], weights)
+    losses, pca_losses = np.mean(losses, axis=0), np.mean(pca_losses, axis=0)
+    gain, error, _ = _gain(pca_losses, losses, weights)
+    proven = is_nowhere_worse and gain_is_proven(pca_losses, losses, weights)
+    proven = proven and not is_start  # rounding proves nothing
+    kept = "the network is kept" if proven else "the model is PCA of all rows"
+    logger.info("held-out loss %.4g, PCA's %.4g: %s", loss, pca_loss, kept)
+    found = (
+        f"on {len(valid)} held-out rows the network's loss is {loss:.4g}, PCA's "
+        f"{pca_loss:.4g}"
+    )
+    if is_start:
+        why = "The model is PCA: no epoch made the loss of the held-out rows smaller; "
+    elif proven:
+        why = "The network is kept, as it is better than PCA: "
+    else:
+        why = "The model is PCA, as the network did not prove to be better: "
+    error = f"; the gain of {gain:.2g} has a standard error of {error:.2g}."
+    if not is_nowhere_worse:
+        error += " In a code of fewer components it is worse."
+    return Verdict(why + found + error, proven, pca_loss)
+
+
+def _losses_by_size(net, pca, valid):
+    """Return losses of net and PCA in all sizes of code in which they compare."""
+    module, losses, pca_losses = net.module_, [], []
+    sizes = [len(pca.spread)]
+    while module.bottleneck.is_ordered and sizes[-1] > 1:
+        sizes.append(sizes[-1] // 2)
+    for size in sizes:
+        module.n_kept = size
+        losses.append(net.sample_losses(valid))
+        reconstruct = partial(pca.reconstruct, units=valid, n_kept=size)
+        pca_losses.append(sample_losses(valid, module.loss, reconstruct))
+    module.n_kept = None
+    return losses, pca_losses
+
+
+def _gain(start_losses, losses, sample_weight=None):
+    """Return the mean gain, its standard error and the effective number of rows."""
+    gain = start_losses - losses
+    weight = np.ones_like(gain) if sample_weight is None else sample_weight
+    weight = weight / weight.sum()
+    n_effective = 1 / np.square(weight).sum()
+    mean = weight @ gain
+    if n_effective < 2:
+        return mean, math.inf, n_effective
+    variance = weight @ np.square(gain - mean) * n_effective / (n_effective - 1)
+    return mean, math.sqrt(variance / n_effective), n_effective
 
 
 def gain_is_proven(start_losses, losses, sample_weight=None):
@@ -25,13 +180,65 @@ def gain_is_proven(start_losses, losses, sample_weight=None):
     -------
     proven : bool
     """
-    gain = start_losses - losses
-    weight = np.ones_like(gain) if sample_weight is None else sample_weight
-    weight = weight / weight.sum()
-    n_effective = 1 / np.square(weight).sum()
+    gain, error, n_effective = _gain(start_losses, losses, sample_weight)
     if n_effective < 2:
         return False
-    mean = weight @ gain
-    variance = weight @ np.square(gain - mean) * n_effective / (n_effective - 1)
     quantile = stdtrit(n_effective - 1, ndtr(STANDARD_ERRORS))
-    return bool(mean > quantile * math.sqrt(variance / n_effective))
+    return bool(gain > quantile * error)
+
+
+def warn_if_poor(net, start, rows, *, has_rival):
+    """Warn if the net is worse than the mean, or than PCA where they compare.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+
+    start : LinearStart
+
+    rows : Rows
+        Standardised; held out if any were.
+
+    has_rival : bool
+        Whether PCA does all that was asked for.
+    """
+    rows, loss = rows.thinned(ROWS_TO_WARN_BY), net.criterion_
+    mean = torch.from_numpy(link_at_mean(start, loss)[0])
+    rivals = {
+        "the mean of each feature": lambda x: mean.to(x).expand(len(x), -1),
+    }
+    if has_rival and start.components is not None:
+        rivals["PCA with as many components"] = partial(start.reconstruct, units=rows)
+    weights = rows.weights()
+    rival_losses = {
+        name: mean_loss(sample_losses(rows, loss, predict), weights)
+        for name, predict in rivals.items()
+    }
+    slack = MARGIN * rival_losses["the mean of each feature"]
+    found = mean_loss(net.sample_losses(rows), weights)
+    for name, rival_loss in rival_losses.items():
+        if not found <= rival_loss + slack:
+            warn(
+                f"The autoencoder reconstructs worse than {name}: its loss is "
+                f"{found:.4g}, against {rival_loss:.4g}. Train longer (max_epochs), "
+                "change learning_rate or hidden_layer_sizes, or use init='pca' "
+                "with early_stopping='auto', which returns PCA where nothing "
+                "better is learnt.",
+                ConvergenceWarning,
+            )
+            return
+
+
+def warn_if_nothing_learnt(net):
+    """Warn that held-out rows sent the net back to where it started."""
+    warn(
+        "No epoch made the loss of the held-out rows smaller: the model is the "
+        f"start, with PCA's codes. Lower learning_rate (now {net.lr:g}), "
+        "raise alpha, or pass more rows.",
+        ConvergenceWarning,
+    )
+
+
+def mean_loss(losses, weights):
+    """Return the weighted mean of the losses of rows."""
+    return float(np.average(losses, weights=weights))

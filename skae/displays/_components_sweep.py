@@ -1,10 +1,30 @@
 """`ComponentsSweepDisplay`: the error over the size of the code, beside PCA's."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 
-from skae._validation import check_matplotlib_support
+from skae._typing import (
+    ArrayLike,
+    Estimator,
+    Keywords,
+    MatrixLike,
+    RandomState,
+    Splitter,
+)
+from skae.displays._checks import check_matplotlib_support
 from skae.displays._plotting import BLUE, INK, ORANGE
 from skae.model_selection import ComponentsChoice, choose_n_components
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
 
 COLUMNS = ("error", "std_error", "pca_error", "pca_std_error")
 
@@ -80,18 +100,30 @@ class ComponentsSweepDisplay:
     'number of components'
     """
 
+    n_components: Any
+    error: Any
+    std_error: Any
+    pca_error: Any
+    pca_std_error: Any
+    errorbar_: ErrorbarContainer
+    pca_errorbar_: ErrorbarContainer | None
+    chosen_line_: Line2D | None
+    rule_line_: Line2D | None
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        n_components,
-        error,
-        std_error=None,
-        pca_error=None,
-        pca_std_error=None,
-        chosen=None,
-        rule=None,
-        max_error=None,
-    ):
+        n_components: ArrayLike,
+        error: ArrayLike,
+        std_error: ArrayLike | None = None,
+        pca_error: ArrayLike | None = None,
+        pca_std_error: ArrayLike | None = None,
+        chosen: int | None = None,
+        rule: Literal["bend", "one standard error", "max_error"] | None = None,
+        max_error: float | None = None,
+    ) -> None:
         self.n_components = n_components
         self.error = error
         self.std_error = std_error
@@ -103,13 +135,13 @@ class ComponentsSweepDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Axes | None = None,
         *,
-        line_kw=None,
-        pca_line_kw=None,
-        chosen_line_kw=None,
-        rule_line_kw=None,
-    ):
+        line_kw: Keywords = None,
+        pca_line_kw: Keywords = None,
+        chosen_line_kw: Keywords = None,
+        rule_line_kw: Keywords = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -139,23 +171,8 @@ class ComponentsSweepDisplay:
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-        style = {"color": BLUE, "label": "autoencoder", "marker": "o", "capsize": 3}
-        self.errorbar_ = ax.errorbar(
-            self.n_components,
-            self.error,
-            self.std_error,
-            **_styled(style, line_kw),
-        )
         self.pca_errorbar_ = self.chosen_line_ = self.rule_line_ = None
-        if self.pca_error is not None:
-            style = {"color": INK, "label": "PCA", "linestyle": "--", "capsize": 3}
-            style["zorder"] = 3  # where both are the same, both are seen
-            self.pca_errorbar_ = ax.errorbar(
-                self.n_components,
-                self.pca_error,
-                self.pca_std_error,
-                **_styled(style, pca_line_kw),
-            )
+        self._plot_errors(ax, line_kw, pca_line_kw)
         if self.chosen is not None:
             label = f"chosen: {self.chosen}"
             style = {"color": ORANGE, "linestyle": ":", "label": label}
@@ -172,6 +189,20 @@ class ComponentsSweepDisplay:
         ax.legend(handles=[artist for artist in drawn if artist is not None])
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _plot_errors(self, ax, line_kw, pca_line_kw):
+        """Draw the errors of the autoencoder, and PCA's if they are known."""
+        style = {"color": BLUE, "label": "autoencoder", "marker": "o", "capsize": 3}
+        style = _styled(style, line_kw)
+        sizes = self.n_components
+        self.errorbar_ = ax.errorbar(sizes, self.error, self.std_error, **style)
+        if self.pca_error is None:
+            return
+        style = {"color": INK, "label": "PCA", "linestyle": "--", "capsize": 3}
+        style["zorder"] = 3  # where both are the same, both are seen
+        style = _styled(style, pca_line_kw)
+        errors = self.pca_error, self.pca_std_error
+        self.pca_errorbar_ = ax.errorbar(sizes, *errors, **style)
 
     def _plot_rule(self, ax, rule_line_kw):
         """Draw what the size was measured by, if that is a line."""
@@ -190,14 +221,14 @@ class ComponentsSweepDisplay:
     @classmethod
     def from_search(
         cls,
-        search,
+        search: ComponentsChoice,
         *,
-        ax=None,
-        line_kw=None,
-        pca_line_kw=None,
-        chosen_line_kw=None,
-        rule_line_kw=None,
-    ):
+        ax: Axes | None = None,
+        line_kw: Keywords = None,
+        pca_line_kw: Keywords = None,
+        chosen_line_kw: Keywords = None,
+        rule_line_kw: Keywords = None,
+    ) -> Self:
         """Draw what `choose_n_components` found.
 
         Parameters
@@ -271,23 +302,23 @@ class ComponentsSweepDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Estimator,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
         *,
-        n_components=None,
-        max_error=None,
-        cv=3,
-        groups=None,
-        n_jobs=None,
-        verbose=0,
-        random_state=None,
-        ax=None,
-        line_kw=None,
-        pca_line_kw=None,
-        chosen_line_kw=None,
-        rule_line_kw=None,
-    ):
+        n_components: Iterable[int] | None = None,
+        max_error: float | None = None,
+        cv: int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]] = 3,
+        groups: ArrayLike | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        line_kw: Keywords = None,
+        pca_line_kw: Keywords = None,
+        chosen_line_kw: Keywords = None,
+        rule_line_kw: Keywords = None,
+    ) -> Self:
         """Compare codes of several sizes on held-out rows, and draw their errors.
 
         Parameters
@@ -369,14 +400,9 @@ class ComponentsSweepDisplay:
             verbose=verbose,
             random_state=random_state,
         )
-        return cls.from_search(
-            search,
-            ax=ax,
-            line_kw=line_kw,
-            pca_line_kw=pca_line_kw,
-            chosen_line_kw=chosen_line_kw,
-            rule_line_kw=rule_line_kw,
-        )
+        style = {"line_kw": line_kw, "pca_line_kw": pca_line_kw}
+        style |= {"chosen_line_kw": chosen_line_kw, "rule_line_kw": rule_line_kw}
+        return cls.from_search(search, ax=ax, **style)
 
 
 def _styled(defaults, chosen):

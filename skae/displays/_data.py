@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import column_or_1d
 
-from skae._validation import (
+from skae.displays._checks import (
     check_image_form,
     check_n_samples,
     check_one_for_each_row,

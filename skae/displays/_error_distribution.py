@@ -1,8 +1,13 @@
 """`ErrorDistributionDisplay`: how well rows are rebuilt, and which ones are not."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
-from skae._validation import (
+from skae._typing import Array, ArrayLike, Estimator, Keywords, MatrixLike
+from skae.displays._checks import (
     check_has_methods,
     check_matplotlib_support,
     check_n_labels,
@@ -26,6 +31,12 @@ from skae.displays._plotting import (
     span_of,
     styled,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
 
 MOST_BINS, FEWEST_BINS = 40, 10
 MOST_FILLED = 2  # histograms that can be seen through each other
@@ -94,14 +105,36 @@ class ErrorDistributionDisplay:
     (['inlier', 'outlier'], [0, 1])
     """
 
-    def __init__(self, *, scores, y=None, threshold=None, score_name=None, y_name=None):
+    y: Any
+    bars_: list[Any]
+    labels_: list[str] | None
+    below_: list[int] | None
+    line_: Line2D | None
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        scores: Array,
+        y: ArrayLike | None = None,
+        threshold: float | None = None,
+        score_name: str | None = None,
+        y_name: str | None = None,
+    ) -> None:
         self.scores = scores
         self.y = y
         self.threshold = threshold
         self.score_name = score_name
         self.y_name = y_name
 
-    def plot(self, ax=None, *, hist_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        hist_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw the histogram and the threshold.
 
         Parameters
@@ -122,7 +155,6 @@ class ErrorDistributionDisplay:
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         from matplotlib.lines import Line2D
-        from matplotlib.patches import Patch
 
         check_threshold(self.threshold)
         scores = check_scores(self.scores)
@@ -134,20 +166,8 @@ class ErrorDistributionDisplay:
                 int((group < self.threshold).sum()) for group in groups.values()
             ]
         self.ax_ = ax = new_axes(ax, (6.4, 4.0))
-        self.figure_, self.bars_ = ax.figure, []
-        n_bins = int(np.clip(np.sqrt(len(scores)), FEWEST_BINS, MOST_BINS))
-        bins = np.linspace(*span_of(scores[np.isfinite(scores)]), n_bins + 1)
-        for place, (name, group) in enumerate(groups.items()):
-            style = {"bins": bins, "label": self._label(place, name, len(group))}
-            style["color"] = _color_of(place, name)
-            if self.y is not None:
-                style["weights"] = np.full(len(group), 1 / len(group))
-            if len(groups) > MOST_FILLED:
-                style.update(histtype="step", linewidth=1.8)
-            elif len(groups) > 1:
-                style["alpha"] = 0.6
-            style = styled(Patch, style, hist_kw)
-            self.bars_.append(ax.hist(group, **style)[2])
+        self.figure_ = ax.figure
+        self.bars_ = self._draw_histograms(groups, _bins(scores), hist_kw)
         if self.threshold is not None:
             label = f"threshold {self.threshold:.3g}".replace("-", "\N{MINUS SIGN}")
             style = {"color": INK, "linestyle": "--", "label": label}
@@ -159,6 +179,24 @@ class ErrorDistributionDisplay:
         if self.y is not None or self.threshold is not None:
             ax.legend(title=self.y_name)
         return self
+
+    def _draw_histograms(self, groups, bins, hist_kw):
+        """Draw the scores of each class; return the artists."""
+        from matplotlib.patches import Patch
+
+        drawn = []
+        for place, (name, group) in enumerate(groups.items()):
+            style = {"bins": bins, "label": self._label(place, name, len(group))}
+            style["color"] = _color_of(place, name)
+            if self.y is not None:
+                style["weights"] = np.full(len(group), 1 / len(group))
+            if len(groups) > MOST_FILLED:
+                style.update(histtype="step", linewidth=1.8)
+            elif len(groups) > 1:
+                style["alpha"] = 0.6
+            style = styled(Patch, style, hist_kw)
+            drawn.append(self.ax_.hist(group, **style)[2])
+        return drawn
 
     def _groups(self, scores):
         """Return the scores of each class, by its name."""
@@ -185,16 +223,16 @@ class ErrorDistributionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Estimator,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
         *,
-        X_target=None,
-        threshold=None,
-        ax=None,
-        hist_kw=None,
-        line_kw=None,
-    ):
+        X_target: MatrixLike | None = None,
+        threshold: float | None = None,
+        ax: Axes | None = None,
+        hist_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Score rows with an estimator and draw the histogram.
 
         Parameters
@@ -265,15 +303,15 @@ class ErrorDistributionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        scores,
-        y=None,
+        scores: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        threshold=None,
-        score_name=None,
-        ax=None,
-        hist_kw=None,
-        line_kw=None,
-    ):
+        threshold: float | None = None,
+        score_name: str | None = None,
+        ax: Axes | None = None,
+        hist_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw the histogram of scores that are there already.
 
         Parameters
@@ -326,6 +364,12 @@ class ErrorDistributionDisplay:
             y_name=name_of(y),
         )
         return display.plot(ax, hist_kw=hist_kw, line_kw=line_kw)
+
+
+def _bins(scores):
+    """Return the edges of the bins, the same for all classes."""
+    n_bins = int(np.clip(np.sqrt(len(scores)), FEWEST_BINS, MOST_BINS))
+    return np.linspace(*span_of(scores[np.isfinite(scores)]), n_bins + 1)
 
 
 def _color_of(place, name):

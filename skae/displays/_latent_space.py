@@ -1,8 +1,22 @@
 """`LatentSpaceDisplay`: where rows lie in the space of codes, and what lies there."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
-from skae._validation import (
+from skae._typing import (
+    Array,
+    ArrayLike,
+    ChannelOrder,
+    Estimator,
+    Keywords,
+    MatrixLike,
+    Sizes,
+)
+from skae.displays._checks import (
     check_at_most_two,
     check_components,
     check_has_methods,
@@ -30,6 +44,14 @@ from skae.displays._plotting import (
     span_of,
     styled,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
 
 MARKERS = "o^s"
 SHARE_OF_CELL = 0.92  # that an image takes, so that there is a gap between two
@@ -114,19 +136,28 @@ class LatentSpaceDisplay:
     ['a', 'b']
     """
 
+    y: Any
+    scatters_: list[PathCollection]
+    images_: Array | None
+    bars_: Any
+    colorbar_: Colorbar | None
+    legend_: Legend | None
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        code,
-        y=None,
-        components=(0, 1),
-        grid_values=None,
-        grid_X_hat=None,
-        image_shape=None,
-        channel_order="auto",
-        component_names=None,
-        y_name=None,
-    ):
+        code: Array,
+        y: ArrayLike | None = None,
+        components: int | Sequence[int] = (0, 1),
+        grid_values: tuple[Array, Array] | None = None,
+        grid_X_hat: Array | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        component_names: Sequence[str] | None = None,
+        y_name: str | None = None,
+    ) -> None:
         self.code = code
         self.y = y
         self.components = components
@@ -137,7 +168,14 @@ class LatentSpaceDisplay:
         self.component_names = component_names
         self.y_name = y_name
 
-    def plot(self, ax=None, *, scatter_kw=None, im_kw=None, hist_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        scatter_kw: Keywords = None,
+        im_kw: Keywords = None,
+        hist_kw: Keywords = None,
+    ) -> Self:
         """Draw the codes.
 
         Parameters
@@ -290,20 +328,20 @@ class LatentSpaceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Estimator,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
         *,
-        components=(0, 1),
-        grid=True,
-        grid_resolution=12,
-        image_shape=None,
-        channel_order="auto",
-        ax=None,
-        scatter_kw=None,
-        im_kw=None,
-        hist_kw=None,
-    ):
+        components: int | Sequence[int] = (0, 1),
+        grid: bool = True,
+        grid_resolution: int = 12,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        ax: Axes | None = None,
+        scatter_kw: Keywords = None,
+        im_kw: Keywords = None,
+        hist_kw: Keywords = None,
+    ) -> Self:
         """Encode rows with an estimator and draw their codes.
 
         Parameters
@@ -384,29 +422,16 @@ class LatentSpaceDisplay:
         code = as_array(estimator.transform(X))
         check_has_rows(code)
         shown = chosen_components(components, code.shape[1])
-        grid_values = grid_X_hat = None
+        images = {"image_shape": image_shape, "channel_order": channel_order}
         if grid and len(shown) == 2 and hasattr(estimator, "inverse_transform"):
-            grid_values = tuple(
-                np.linspace(*span_of(code[:, component]), grid_resolution)
-                for component in shown
-            )
-            grid_X_hat = _decoded_grid(estimator, code, shown, grid_values)
-            image_shape, channel_order = image_form_of(
-                estimator, grid_X_hat[0], image_shape, channel_order
-            )
-            form = check_image_form(grid_X_hat[0], image_shape, channel_order)
-            if form is None or form.is_signal:
-                grid_values = grid_X_hat = None
+            images |= _grid_of_images(estimator, code, shown, grid_resolution, **images)
         display = cls(
             code=code,
             y=y,
             components=components,
-            grid_values=grid_values,
-            grid_X_hat=grid_X_hat,
-            image_shape=image_shape,
-            channel_order=channel_order,
             component_names=component_names_of(estimator, code.shape[1]),
             y_name=name_of(y),
+            **images,
         )
         return display.plot(ax, scatter_kw=scatter_kw, im_kw=im_kw, hist_kw=hist_kw)
 
@@ -427,6 +452,22 @@ def look_of_class(place):
         "color": CLASS_COLORS[place % n_colors],
         "marker": MARKERS[place // n_colors % len(MARKERS)],
     }
+
+
+def _grid_of_images(estimator, code, shown, resolution, image_shape, channel_order):
+    """Return what is kept of a grid of codes; no grid if they are not images."""
+    values = tuple(
+        np.linspace(*span_of(code[:, component]), resolution) for component in shown
+    )
+    X_hat = _decoded_grid(estimator, code, shown, values)
+    image_shape, channel_order = image_form_of(
+        estimator, X_hat[0], image_shape, channel_order
+    )
+    known = {"image_shape": image_shape, "channel_order": channel_order}
+    form = check_image_form(X_hat[0], image_shape, channel_order)
+    if form is None or form.is_signal:
+        return known
+    return {"grid_values": values, "grid_X_hat": X_hat, **known}
 
 
 def _decoded_grid(estimator, code, shown, values):

@@ -1,8 +1,22 @@
 """`LatentTraversalDisplay`: what changes along each component of the code."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
 
-from skae._validation import (
+from skae._typing import (
+    Array,
+    ArrayLike,
+    ChannelOrder,
+    Estimator,
+    Keywords,
+    MatrixLike,
+    Sizes,
+)
+from skae.displays._checks import (
     check_components,
     check_has_methods,
     check_has_rows,
@@ -35,6 +49,11 @@ from skae.displays._plotting import (
     styled,
     units_of,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 MOST_COMPONENTS = 8  # that are drawn where none are chosen
 
@@ -121,21 +140,28 @@ class LatentTraversalDisplay:
     (1, 3)
     """
 
+    code: Any
+    images_: Array | None
+    lines_: Array | None
+    axes_: Array
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        components,
-        values,
-        X_hat,
-        code,
-        percentiles=None,
-        image_shape=None,
-        channel_order="auto",
-        component_names=None,
-        feature_names=None,
-        center=None,
-        scale=None,
-    ):
+        components: Sequence[int],
+        values: Array,
+        X_hat: Array,
+        code: ArrayLike,
+        percentiles: tuple[float, float] | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        component_names: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
+        center: Array | None = None,
+        scale: Array | None = None,
+    ) -> None:
         self.components = components
         self.values = values
         self.X_hat = X_hat
@@ -148,7 +174,13 @@ class LatentTraversalDisplay:
         self.center = center
         self.scale = scale
 
-    def plot(self, ax=None, *, im_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        im_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw what changes along each component.
 
         Parameters
@@ -242,20 +274,20 @@ class LatentTraversalDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Estimator,
+        X: MatrixLike,
         *,
-        components=None,
-        n_steps=7,
-        percentiles=(0.05, 0.95),
-        row=None,
-        image_shape=None,
-        channel_order="auto",
-        standardize="auto",
-        ax=None,
-        im_kw=None,
-        line_kw=None,
-    ):
+        components: int | Sequence[int] | None = None,
+        n_steps: int = 7,
+        percentiles: tuple[float, float] = (0.05, 0.95),
+        row: int | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        standardize: bool | Literal["auto"] = "auto",
+        ax: Axes | None = None,
+        im_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Change the components of a code one by one and draw what is decoded.
 
         Parameters
@@ -327,41 +359,66 @@ class LatentTraversalDisplay:
         estimator = fitted_within(estimator)
         check_has_methods(estimator, ["transform", "inverse_transform"], cls.__name__)
         check_n_samples(n_steps, "n_steps", least=2)
-        check_percentiles(percentiles)
         check_standardize(standardize)
         codes = as_array(estimator.transform(X))
         check_has_rows(codes)
-        n_components = codes.shape[1]
-        if components is None:
-            components = range(min(n_components, MOST_COMPONENTS))
-        components = check_components(components, n_components)
-        check_row(row, len(codes))
-        code = codes.mean(axis=0) if row is None else codes[row]
-        ends = np.quantile(codes[:, components], percentiles, axis=0)
-        values = np.linspace(*ends, n_steps, axis=1)
-        changed = np.tile(code, (len(components), n_steps, 1))
-        for place, component in enumerate(components):
-            changed[place, :, component] = values[place]
-        changed = changed.reshape(-1, n_components).astype(codes.dtype)
+        components = _chosen_components(components, codes.shape[1])
+        code = _code_to_stay_at(codes, row)
+        values = _values_between(codes[:, components], percentiles, n_steps)
+        changed = _changed_codes(code, components, values).astype(codes.dtype)
         X_hat = as_array(estimator.inverse_transform(changed))
-        image_shape, channel_order = image_form_of(
-            estimator, X_hat, image_shape, channel_order
-        )
-        form = check_image_form(X_hat, image_shape, channel_order)
-        center = scale = None
-        if row_shape(X) == X_hat.shape[1:]:
-            center, scale = spread_of(X, form, standardize)
+        form = image_form_of(estimator, X_hat, image_shape, channel_order)
         display = cls(
             components=components,
             values=values,
             X_hat=X_hat.reshape(*values.shape, *X_hat.shape[1:]),
             code=code,
             percentiles=percentiles,
-            image_shape=image_shape,
-            channel_order=channel_order,
-            component_names=component_names_of(estimator, n_components),
-            feature_names=feature_names_of(estimator, X),
-            center=center,
-            scale=scale,
+            component_names=component_names_of(estimator, codes.shape[1]),
+            **_looks(estimator, X, X_hat, form, standardize),
         )
         return display.plot(ax, im_kw=im_kw, line_kw=line_kw)
+
+
+def _chosen_components(components, n_components):
+    """Return the components as a list of int: those given, or the first ones."""
+    if components is None:
+        components = range(min(n_components, MOST_COMPONENTS))
+    return check_components(components, n_components)
+
+
+def _code_to_stay_at(codes, row):
+    """Return the code of a row, or the mean of all."""
+    check_row(row, len(codes))
+    return codes.mean(axis=0) if row is None else codes[row]
+
+
+def _values_between(codes, percentiles, n_steps):
+    """Return the values that each column of some codes goes through."""
+    check_percentiles(percentiles)
+    ends = np.quantile(codes, percentiles, axis=0)
+    return np.linspace(*ends, n_steps, axis=1)
+
+
+def _changed_codes(code, components, values):
+    """Return the code with each component at each of its values, one in a row."""
+    changed = np.tile(code, (len(components), values.shape[1], 1))
+    for place, component in enumerate(components):
+        changed[place, :, component] = values[place]
+    return changed.reshape(-1, len(code))
+
+
+def _looks(estimator, X, X_hat, image_form, standardize):
+    """Return what rows are shown as: their form, names, and units by those of X."""
+    image_shape, channel_order = image_form
+    form = check_image_form(X_hat, image_shape, channel_order)
+    center = scale = None
+    if row_shape(X) == X_hat.shape[1:]:
+        center, scale = spread_of(X, form, standardize)
+    return {
+        "image_shape": image_shape,
+        "channel_order": channel_order,
+        "feature_names": feature_names_of(estimator, X),
+        "center": center,
+        "scale": scale,
+    }

@@ -1,9 +1,14 @@
 """`LossCurveDisplay`: how training went."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae._validation import (
+from skae._typing import ArrayLike, Estimator, Keywords
+from skae.displays._checks import (
     check_has_methods,
     check_matplotlib_support,
     check_trained,
@@ -19,14 +24,23 @@ from skae.displays._plotting import (
     ORANGE,
     new_axes,
     styled,
+    title_in_small,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Text
 
 
 class LossCurveDisplay:
     """Loss by epoch: of training, of held-out rows, and PCA's beside them.
 
-    Held-out rows tell when the network begins to learn by heart: their loss rises while
-    that of training still falls. The epoch whose weights were kept is marked.
+    Held-out rows tell when the network begins to learn by heart (overfitting): their
+    loss rises while that of training still falls. The epoch whose weights were kept is
+    marked. Where the model is PCA none were, and the legend says so: the held-out curve
+    stays above PCA's level, or comes below it by no more than chance would.
 
     It is recommended to use :meth:`from_estimator`. All parameters are stored as
     attributes.
@@ -43,10 +57,13 @@ class LossCurveDisplay:
         PCA's loss on the rows held out.
 
     best_epoch : int, default=None
-        The epoch whose weights were kept; 0 is the start.
+        The epoch whose weights were kept; 0 is the start, or with `pca_loss` PCA.
 
     loss_name : str, default=None
         What was minimised, with its units.
+
+    verdict : str, default=None
+        What held-out rows said of the network, in a sentence or two.
 
     Attributes
     ----------
@@ -58,6 +75,9 @@ class LossCurveDisplay:
 
     best_line_ : matplotlib Artist or None
         The line at the best epoch.
+
+    verdict_ : matplotlib Artist or None
+        The verdict, as the title of the axes. Axes that have a title keep it.
 
     ax_ : matplotlib Axes
         Axes with the curves.
@@ -79,22 +99,40 @@ class LossCurveDisplay:
     ['training', 'held out']
     """
 
+    train_loss: Any
+    validation_loss: Any
+    lines_: list[Line2D]
+    pca_line_: Line2D | None
+    best_line_: Line2D | None
+    verdict_: Text | None
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        train_loss,
-        validation_loss=None,
-        pca_loss=None,
-        best_epoch=None,
-        loss_name=None,
-    ):
+        train_loss: ArrayLike,
+        validation_loss: ArrayLike | None = None,
+        pca_loss: float | None = None,
+        best_epoch: int | None = None,
+        loss_name: str | None = None,
+        verdict: str | None = None,
+    ) -> None:
         self.train_loss = train_loss
         self.validation_loss = validation_loss
         self.pca_loss = pca_loss
         self.best_epoch = best_epoch
         self.loss_name = loss_name
+        self.verdict = verdict
 
-    def plot(self, ax=None, *, line_kw=None, pca_line_kw=None, best_line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        line_kw: Keywords = None,
+        pca_line_kw: Keywords = None,
+        best_line_kw: Keywords = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -120,38 +158,56 @@ class LossCurveDisplay:
         from matplotlib.lines import Line2D
 
         ax = new_axes(ax, size=(6.4, 4.0))
-        curves = {"training": (self.train_loss, BLUE)}
-        if self.validation_loss is not None:
-            curves["held out"] = (self.validation_loss, ORANGE)
-        self.lines_ = []
-        for label, (losses, color) in curves.items():
-            # A loss alone between epochs without one is a point, not a line.
-            marker = "o" if _has_lonely_points(losses) else None
-            style = {"color": color, "label": label, "marker": marker}
-            style = styled(Line2D, style, line_kw)
-            self.lines_ += ax.plot(np.arange(1, len(losses) + 1), losses, **style)
-        self.pca_line_ = self.best_line_ = None
+        self.lines_ = self._draw_curves(ax, line_kw)
+        self.pca_line_ = self.best_line_ = self.verdict_ = None
         if self.pca_loss is not None:
             style = {"color": INK, "linestyle": "--", "label": "PCA, held out"}
             style = styled(Line2D, style, pca_line_kw)
             self.pca_line_ = ax.axhline(self.pca_loss, **style)
         if self.best_epoch is not None:
-            label = f"weights kept: epoch {self.best_epoch}"
-            if self.best_epoch == 0:
-                label = "weights kept: the start"
-            style = {"color": INK, "linestyle": ":", "label": label}
+            style = {"color": INK, "linestyle": ":", "label": self._what_was_kept()}
             style = styled(Line2D, style, best_line_kw)
             self.best_line_ = ax.axvline(self.best_epoch, **style)
         ax.set(xlabel="epoch", ylabel=self.loss_name or "loss")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend()
+        if self.verdict is not None and not ax.get_title():
+            self.verdict_ = title_in_small(ax, self.verdict)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
+    def _draw_curves(self, ax, line_kw):
+        """Draw the loss of training and that of held-out rows; return the lines."""
+        from matplotlib.lines import Line2D
+
+        curves, lines = {"training": (self.train_loss, BLUE)}, []
+        if self.validation_loss is not None:
+            curves["held out"] = (self.validation_loss, ORANGE)
+        for label, (losses, color) in curves.items():
+            # A loss alone between epochs without one is a point, not a line.
+            marker = "o" if _has_lonely_points(losses) else None
+            style = {"color": color, "label": label, "marker": marker}
+            style = styled(Line2D, style, line_kw)
+            lines += ax.plot(np.arange(1, len(losses) + 1), losses, **style)
+        return lines
+
+    def _what_was_kept(self):
+        """Return what the legend says of the best epoch."""
+        if self.best_epoch > 0:
+            return f"weights kept: epoch {self.best_epoch}"
+        is_judged = self.pca_loss is not None  # only what proves better than PCA stays
+        return "kept: PCA, no gain proven" if is_judged else "weights kept: the start"
+
     @classmethod
     def from_estimator(
-        cls, estimator, *, ax=None, line_kw=None, pca_line_kw=None, best_line_kw=None
-    ):
+        cls,
+        estimator: Estimator,
+        *,
+        ax: Axes | None = None,
+        line_kw: Keywords = None,
+        pca_line_kw: Keywords = None,
+        best_line_kw: Keywords = None,
+    ) -> Self:
         """Draw the curves of a fitted estimator.
 
         Parameters
@@ -220,6 +276,7 @@ class LossCurveDisplay:
             pca_loss=estimator.pca_loss_,
             best_epoch=estimator.best_epoch_,
             loss_name=_objective_of(estimator),
+            verdict=getattr(estimator, "verdict_", None),
         )
         return display.plot(
             ax,

@@ -3,6 +3,8 @@
 matplotlib is imported where something is drawn, so that `import skae` does not need it.
 """
 
+from textwrap import wrap
+
 import numpy as np
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "row_colorbar",
     "span_of",
     "styled",
+    "title_in_small",
     "subdivide",
     "units_of",
 ]
@@ -41,6 +44,8 @@ CLASS_COLORS = (
 )
 BLUE, ORANGE, INK = CLASS_COLORS[0], CLASS_COLORS[6], "0.25"
 FEW_FEATURES = 30  # can all be named
+SMALL, MEAN_WIDTH = 8, 0.5  # points of a letter: its height, and its width by that
+FEWEST_LETTERS = 24  # in a line
 GAP = 0.08  # between images, of their height
 
 
@@ -76,6 +81,16 @@ def new_axes(ax, size, layout="constrained"):
 
     _, ax = plt.subplots(figsize=size, layout=layout)
     return ax
+
+
+def title_in_small(ax, text):
+    """Write sentences above axes, in lines of about equal length within its width."""
+    points = ax.get_window_extent().width / ax.figure.dpi * 72
+    n_letters = max(int(points / (SMALL * MEAN_WIDTH)), FEWEST_LETTERS)
+    n_lines = len(wrap(text, n_letters))
+    while n_letters > FEWEST_LETTERS and len(wrap(text, n_letters - 1)) == n_lines:
+        n_letters -= 1
+    return ax.set_title("\n".join(wrap(text, n_letters)), fontsize=SMALL)
 
 
 def subdivide(ax, n_rows, n_cols):

@@ -1,8 +1,14 @@
 """`ReconstructionDisplay`: what comes back, beside what went in."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Self
+
 import numpy as np
 
-from skae._validation import (
+from skae._typing import Array, ChannelOrder, Estimator, Keywords, MatrixLike, Sizes
+from skae.displays._checks import (
     check_has_methods,
     check_has_rows,
     check_image_form,
@@ -10,6 +16,7 @@ from skae._validation import (
     check_shown,
     check_standardize,
 )
+from skae.displays._comparison import draw_comparison, write_errors
 from skae.displays._data import (
     as_array,
     feature_names_of,
@@ -29,15 +36,14 @@ from skae.displays._plotting import (
     INK,
     ORANGE,
     FeaturePanels,
-    as_shown,
-    draw_mosaic,
-    mosaic_size,
-    new_axes,
-    row_colorbar,
-    span_of,
-    styled,
     units_of,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure
 
 
 class ReconstructionDisplay:
@@ -119,18 +125,26 @@ class ReconstructionDisplay:
     (1, 2)
     """
 
+    images_: Array | None
+    lines_: Array | None
+    differences_: list[Artist] | None
+    colorbar_: Colorbar | None
+    axes_: Array
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        X,
-        X_hat,
-        X_target=None,
-        image_shape=None,
-        channel_order="auto",
-        feature_names=None,
-        center=None,
-        scale=None,
-    ):
+        X: Array,
+        X_hat: Array,
+        X_target: Array | None = None,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        feature_names: Sequence[str] | None = None,
+        center: Array | None = None,
+        scale: Array | None = None,
+    ) -> None:
         self.X = X
         self.X_hat = X_hat
         self.X_target = X_target
@@ -141,20 +155,27 @@ class ReconstructionDisplay:
         self.scale = scale
 
     @property
-    def compared(self):
+    def compared(self) -> Array | None:
         """What the reconstructions are compared with: X_target or X, else None."""
         if self.X_target is not None:
             return self.X_target
         return self.X if self.X.shape == self.X_hat.shape else None
 
     @property
-    def difference(self):
+    def difference(self) -> Array | None:
         """Reconstruction minus what it is compared with, as floats; else None."""
         if self.compared is None:
             return None
         return self.X_hat.astype(np.float64) - self.compared.astype(np.float64)
 
-    def plot(self, ax=None, *, im_kw=None, difference_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        im_kw: Keywords = None,
+        difference_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw rows, reconstructions and differences.
 
         Parameters
@@ -192,40 +213,22 @@ class ReconstructionDisplay:
 
     def _plot_images(self, ax, form, im_kw, difference_kw):
         """Draw a row of pictures for each of input, target, output and difference."""
-        from matplotlib.image import AxesImage
-
-        rows, compared_name = {}, self._compared_name()
+        rows, difference = {}, None
         if self.compared is not self.X:
             input_form = form_of(self.X, self.image_shape, self.channel_order)
             if input_form is not None and not input_form.is_signal:
                 rows["input"] = pictures(self.X, input_form)
         if self.compared is not None:
-            rows[compared_name] = pictures(self.compared, form)
+            rows[self._compared_name()] = pictures(self.compared, form)
+            difference = pictures(self.difference, form)
         rows["rebuilt"] = pictures(self.X_hat, form)
-        limits = span_of(rows.get(compared_name, rows["rebuilt"]))
-        shown, keywords = zip(
-            *(as_shown(row, limits) for row in rows.values()), strict=True
+        self.ax_, self.images_, self.colorbar_ = draw_comparison(
+            ax, rows, difference, im_kw, difference_kw
         )
-        keywords = [styled(AxesImage, keyword, im_kw) for keyword in keywords]
-        shown, labels = list(shown), list(rows)
         if self.compared is not None:
-            difference, style, label = _difference_shown(
-                pictures(self.difference, form), compared_name
-            )
-            shown.append(difference)
-            keywords.append(styled(AxesImage, style, difference_kw))
-            labels.append("difference")
-        size = mosaic_size(len(shown), len(self.X_hat), shown[-1][0])
-        ax = new_axes(ax, size, layout="compressed")
-        self.images_ = draw_mosaic(ax, shown, keywords)
-        ax.set_yticklabels(labels)
-        ax.set_xticks([])
-        if self.compared is not None:
-            ax.set_xticks(*_error_ticks(self.images_, self.difference))
             name = "X" if self.X_target is None else "X_target"
-            ax.set_xlabel(f"root mean squared error\nin the units of {name}")
-            self.colorbar_ = row_colorbar(ax, self.images_, label)
-        self.ax_, self.axes_ = ax, np.array([ax])
+            write_errors(self.ax_, self.images_, self.difference, name)
+        self.axes_ = np.array([self.ax_])
 
     def _plot_profiles(self, ax, form, line_kw, difference_kw):
         """Draw the features of each row, or the channels of a signal, in panels."""
@@ -263,19 +266,19 @@ class ReconstructionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Estimator,
+        X: MatrixLike,
         *,
-        X_target=None,
-        n_samples=8,
-        image_shape=None,
-        channel_order="auto",
-        standardize="auto",
-        ax=None,
-        im_kw=None,
-        difference_kw=None,
-        line_kw=None,
-    ):
+        X_target: MatrixLike | None = None,
+        n_samples: int = 8,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        standardize: bool | Literal["auto"] = "auto",
+        ax: Axes | None = None,
+        im_kw: Keywords = None,
+        difference_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Rebuild rows with an estimator and draw them.
 
         Parameters
@@ -368,20 +371,20 @@ class ReconstructionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        X_hat,
+        X: MatrixLike,
+        X_hat: MatrixLike,
         *,
-        X_target=None,
-        n_samples=8,
-        image_shape=None,
-        channel_order="auto",
-        feature_names=None,
-        standardize="auto",
-        ax=None,
-        im_kw=None,
-        difference_kw=None,
-        line_kw=None,
-    ):
+        X_target: MatrixLike | None = None,
+        n_samples: int = 8,
+        image_shape: Sizes | None = None,
+        channel_order: ChannelOrder = "auto",
+        feature_names: Sequence[str] | None = None,
+        standardize: bool | Literal["auto"] = "auto",
+        ax: Axes | None = None,
+        im_kw: Keywords = None,
+        difference_kw: Keywords = None,
+        line_kw: Keywords = None,
+    ) -> Self:
         """Draw rows and reconstructions that are there already.
 
         Parameters
@@ -487,24 +490,3 @@ class ReconstructionDisplay:
             scale=scale,
             **options,
         )
-
-
-def _difference_shown(difference, name):
-    """Return differences of pictures as numbers to colour, keywords, and their name.
-
-    Of colours it is the root mean square over channels, which has no sign.
-    """
-    if difference.ndim == 4:
-        difference = np.sqrt(np.square(difference).mean(axis=-1))
-        style = {"cmap": "magma", "vmin": 0, "vmax": difference.max() or 1}
-        return difference, style, "root mean square\nof the channels"
-    most = np.abs(difference).max() or 1
-    style = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-    return difference, style, f"rebuilt - {name}"
-
-
-def _error_ticks(images, difference):
-    """Return where and what to write below each image."""
-    errors = np.sqrt(np.square(difference.reshape(len(difference), -1)).mean(axis=1))
-    places = [np.mean(image.get_extent()[:2]) for image in images[-1]]
-    return places, [f"{error:.2g}" for error in errors]

@@ -1,0 +1,76 @@
+"""Rows in pieces: is any piece of `partial_fit` below IncrementalPCA?
+
+    python benchmarks/partial_fit.py [--data FOLDER] [--sets NAME ...]
+
+Gives each piece to both, and compares the share of the variance of all rows (also those
+to come) that they rebuild. At most 6,000 rows, at random; X as it is and standardised.
+"""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from _common import BUNDLED, load, parser, progress, report, use_one_thread
+from sklearn.decomposition import IncrementalPCA
+from sklearn.preprocessing import scale
+
+from skae import AutoencoderTransformer
+
+MOST_ROWS = 6000
+N_PIECES, SMALLEST, LARGEST = 8, 50, 500
+SIZES = (2, 8)
+N_PASSES = 2
+
+
+def rebuilt(X, X_hat):
+    """Return the share of the variance that is rebuilt."""
+    return 1 - np.square(X - X_hat).sum() / np.square(X - X.mean(0)).sum()
+
+
+def differences(X, n_components):
+    """Return by how much skae's share is above IncrementalPCA's after each piece."""
+    size = int(np.clip(len(X) // N_PIECES, SMALLEST, LARGEST))
+    pieces = [X[start : start + size] for start in range(0, len(X) - size + 1, size)]
+    pca = IncrementalPCA(n_components)
+    autoencoder = AutoencoderTransformer(n_components, random_state=0)
+    found = []
+    for piece in pieces * N_PASSES:
+        pca.partial_fit(piece)
+        autoencoder.partial_fit(piece)
+        share = rebuilt(X, pca.inverse_transform(pca.transform(X)))
+        found.append(autoencoder.score(X) - share)
+    return found, share
+
+
+def results(name, folder):
+    """Yield a row for each size of code, as it is and standardised."""
+    X, _, _ = load(name, folder)
+    X = np.random.RandomState(0).permutation(X)[:MOST_ROWS].astype(np.float64)
+    for n_components, is_scaled in itertools.product(SIZES, (False, True)):
+        if n_components < X.shape[1]:
+            gains, share = differences(scale(X) if is_scaled else X, n_components)
+            yield {
+                "set": name,
+                "standardised": "yes" if is_scaled else "no",
+                "components": n_components,
+                "worst piece": min(gains),
+                "last piece": gains[-1],
+                "IncrementalPCA": share,
+            }
+
+
+def main():
+    found = parser(__doc__)
+    found.add_argument("--data", help="folder of .npz files")
+    found.add_argument("--sets", nargs="+", default=list(BUNDLED), help="names of sets")
+    options = found.parse_args()
+    use_one_thread()
+    table = []
+    for name in options.sets:
+        progress(name)
+        table += results(name, options.data)
+    report(__doc__, options.output, pd.DataFrame(table))
+
+
+if __name__ == "__main__":
+    main()

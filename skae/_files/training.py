@@ -1,0 +1,192 @@
+"""What training goes on with, the optimizer's state and random streams, as facts."""
+
+import copy
+
+import numpy as np
+import torch
+
+from skae._files.archive import with_tensors, without_tensors
+from skae._files.schema import SchemaError, check_array, check_finite
+from skae._fitting.codec import PCAStart
+from skae._fitting.plan import SOLVERS
+from skae._fitting.stream import Stream
+from skae._runtime import RandomStreams, import_lazy_parts
+
+__all__ = [
+    "describe_optimizer",
+    "describe_pieces",
+    "describe_streams",
+    "restore_optimizer",
+    "restore_pieces",
+    "restore_streams",
+]
+
+N_STATES = 624  # of torch's Mersenne Twister
+
+
+def describe_optimizer(net, arrays):
+    """Return facts of an optimizer, or None; its tensors are added to `arrays`."""
+    if net.optimizer_state_ is None:
+        return None
+    (kind, shapes), state = net.optimizer_state_
+    return {
+        "kind": kind.__qualname__,
+        "shapes": [list(shape) for shape in shapes],
+        "keys": list(state),
+        "entries": without_tensors(list(state.values()), arrays, "optimizer"),
+    }
+
+
+def restore_optimizer(encoded, tensors, net, solver, *, is_foreign):
+    """Return the state of the optimizer of a net; None if there is none.
+
+    It is dropped if it is that of another class than `solver`. Where it may come from
+    anyone a step is tried with it, on weights of the same shapes.
+    """
+    if encoded is None or encoded["kind"] != solver.__qualname__:
+        return None
+    weights = [weight for _, weight in net.get_all_learnable_params()]
+    shapes = [tuple(shape) for shape in encoded["shapes"]]
+    if shapes not in (_flat_shapes(net, weights), [tuple(x.shape) for x in weights]):
+        raise SchemaError("the optimizer is one of other weights.")
+    entries = with_tensors(encoded["entries"], tensors)
+    state = dict(zip(encoded["keys"], entries, strict=True))
+    if is_foreign:
+        _try_step(solver, shapes, weights[0].dtype, state)
+    return (solver, shapes), state
+
+
+def _flat_shapes(net, weights):
+    """Return the shape of all weights as `MLPStep` keeps them, in a list."""
+    n_weights = sum(weight.numel() for weight in weights)
+    has_paths = isinstance(net.module_, PCAStart)  # with a bias that is always zero
+    return [(n_weights + has_paths * len(net.module_.units),)]
+
+
+def _try_step(solver, shapes, dtype, state):
+    """Raise unless an optimizer can make a step in this state."""
+    import_lazy_parts()
+    try:
+        _check_is_like(state, _after_step(solver, shapes, dtype, {}))
+        after = _after_step(solver, shapes, dtype, copy.deepcopy(state))
+    except Exception as error:
+        raise SchemaError(f"the optimizer cannot go on: {error}") from error
+    if not _is_finite(after):
+        raise SchemaError("the optimizer cannot go on: its numbers are not its own.")
+
+
+def _after_step(solver, shapes, dtype, state):
+    """Return weights and state of an optimizer after a step from zero."""
+    options = next((own for kind, own in SOLVERS.values() if kind is solver), {})
+    weights = [torch.nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape in shapes]
+    for weight in weights:
+        weight.grad = torch.full_like(weight, 1e-3)
+    optimizer = solver(weights, lr=1e-3, **options)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    optimizer.step(lambda: torch.zeros(()))
+    return [weight.detach() for weight in weights], optimizer.state_dict()["state"]
+
+
+def _check_is_like(state, after):
+    """Raise unless a state has the names, shapes and dtypes of one after a step.
+
+    torch writes where its fused optimizers' tensors should end, not where they do. Of
+    those whose state grows (LBFGS) none is fused.
+    """
+    for key, entry in state.items():
+        wanted = after[1][key]
+        if any(isinstance(value, list) for value in wanted.values()):
+            continue
+        if _looks(entry) != _looks(wanted):
+            raise SchemaError(f"entry {key} has other names, shapes or dtypes.")
+
+
+def _looks(entry):
+    """Return names and shapes of an entry of an optimizer's state."""
+    return {
+        name: (tuple(value.shape), value.dtype)
+        if isinstance(value, torch.Tensor)
+        else type(value)
+        for name, value in entry.items()
+    }
+
+
+def _is_finite(value):
+    """Tell whether all tensors in nested lists and dicts have finite numbers only."""
+    if isinstance(value, torch.Tensor):
+        return bool(value.isfinite().all())
+    if isinstance(value, dict):
+        value = list(value.values())
+    return not isinstance(value, (list, tuple)) or all(map(_is_finite, value))
+
+
+def describe_pieces(stream, arrays):
+    """Return facts of what `partial_fit` knows of earlier pieces, or None."""
+    if stream is None:
+        return None
+    arrays |= {"pieces.mean": stream.mean, "pieces.root": stream.root}
+    return {
+        "n_samples": float(stream.n_samples),
+        "total": float(stream.total),
+        "rate": float(stream.rate),
+        "is_trained": bool(stream.is_trained),
+    }
+
+
+def restore_pieces(facts, tensors, n_features):
+    """Undo `describe_pieces`."""
+    if facts is None:
+        return None
+    mean, root = (tensors[f"pieces.{name}"].numpy() for name in ("mean", "root"))
+    check_array("pieces.mean", mean, (n_features,))
+    check_array("pieces.root", root, (len(root), n_features))
+    check_finite({"pieces.mean": mean, "pieces.root": root})
+    return Stream(
+        facts["n_samples"],
+        mean,
+        root,
+        facts["total"],
+        facts["rate"],
+        facts["is_trained"],
+    )
+
+
+def describe_streams(streams, arrays):
+    """Return facts of random streams, or None; tensors are added to `arrays`."""
+    if streams is None:
+        return None
+    state = streams.get_state()
+    arrays |= {f"streams.{name}": x for name, x in state["tensors"].items()}
+    return state["facts"]
+
+
+def restore_streams(facts, tensors):
+    """Undo `describe_streams`."""
+    if facts is None:
+        return None
+    named = {
+        name: tensors[f"streams.{name}"]
+        for name in ("init", "corruption", "lent")
+        if f"streams.{name}" in tensors
+    }
+    for state in named.values():
+        _check_twister(state)
+    streams = RandomStreams(0)
+    streams.set_state({"facts": facts, "tensors": named})
+    order = facts["order"]
+    if streams.order.bit_generator.state != order or order["has_uint32"] not in (0, 1):
+        raise SchemaError("the random streams have a state that is none.")
+    return streams
+
+
+def _check_twister(state):
+    """Raise unless torch takes a state, and reads no numbers beyond it."""
+    torch.Generator().set_state(state)
+    numbers = state.numpy()
+    n_left, position = (
+        numbers[8:12].view(np.int32)[0],
+        numbers[16:24].view(np.uint64)[0],
+    )
+    if int(n_left) + int(position) not in (1, N_STATES + 1):
+        raise SchemaError("the random streams have a state that is none.")

@@ -1,0 +1,269 @@
+"""The training of one fit: skorch's loop with our callbacks and the user's."""
+
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from skorch.callbacks import ParamMapper
+
+from skae._fitting.build import optimizer_factory
+from skae._fitting.callbacks import (
+    BestEpoch,
+    LoadedStart,
+    ProgressLine,
+    SklearnCallbacks,
+    TimeLimit,
+)
+from skae._fitting.checkpoint import Checkpoint
+from skae._fitting.codec import PCAStart
+from skae._fitting.net import OURS
+from skae._fitting.parts import Parts, check_penalty
+from skae._fitting.plan import Plan
+from skae._fitting.step import MLPStep
+from skae._fitting.user_callbacks import copied, has_kind
+from skae._runtime import (
+    RandomStreams,
+    import_lazy_parts,
+    interrupts_deferred,
+    is_out_of_memory,
+)
+
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+ROWS_TO_CHECK_BY = 5000  # at most
+
+
+@dataclass
+class Trained:
+    """What became of a training.
+
+    Attributes
+    ----------
+    best_epoch : int
+        The epoch whose weights were kept; 0 is the start.
+
+    is_loaded : bool
+        Whether a callback of the user's has loaded or set the weights at the start.
+
+    late_error : Exception or None
+        That of a callback of the user's, when training was over.
+    """
+
+    best_epoch: int = 0
+    is_loaded: bool = False
+    late_error: Exception | None = None
+
+    @property
+    def is_start(self):
+        """Whether the net is where training began."""
+        return self.best_epoch == 0 and not self.is_loaded
+
+
+@dataclass
+class Training:
+    """How a net is trained.
+
+    Attributes
+    ----------
+    estimator : AutoencoderTransformer
+        Read for its parameters only.
+
+    plan : Plan
+    parts : Parts
+    streams : RandomStreams
+    report : SklearnCallbacks, default=None
+    checkpoint : Checkpoint, default=None
+
+    keeps_optimizer : bool, default=False
+        Whether training may go on later.
+    """
+
+    estimator: object
+    plan: Plan
+    parts: Parts
+    streams: RandomStreams
+    report: SklearnCallbacks | None = None
+    checkpoint: Checkpoint | None = None
+    keeps_optimizer: bool = False
+
+    def run(self, net, rows, valid, *, judge, schedule):
+        """Train a net, restore its best epoch and return what became of it.
+
+        Parameters
+        ----------
+        net : AutoencoderNet
+
+        rows, valid : Rows
+            Standardised; `valid` are held out, or None.
+
+        judge : callable or None
+            ``judge()`` -> loss of the held-out rows at present, if it compares with
+            that of an epoch.
+
+        schedule : callable or None
+            Makes the learning-rate scheduler of an optimizer.
+        """
+        estimator, plan, penalty = self.estimator, self.plan, self.parts.penalty
+        import_lazy_parts()
+        with self.streams.lent():
+            check_penalty(penalty, net.module_, net.first_rows(rows))
+        best = self._best_epoch(valid, np.inf if judge is None else judge())
+        line, loaded = ProgressLine(plan.max_epochs), LoadedStart(best, judge)
+        with (
+            closing(line),
+            explained_memory(plan.batch_size),
+            explained_batch_norm(len(rows), plan.batch_size),
+            explained_compile(estimator.compile),
+        ):
+            late_error = net.train_on(
+                rows,
+                valid,
+                optimizer=optimizer_factory(estimator.solver, plan.alpha),
+                lr=plan.learning_rate,
+                schedule=schedule,
+                batch_size=plan.batch_size,
+                max_epochs=plan.max_epochs,
+                streams=self.streams,
+                callbacks=self._callbacks(best, line, loaded),
+                keeps_optimizer=self.keeps_optimizer,
+                step=step_by_hand(net, estimator, self.parts),
+                compiles=estimator.compile,
+                penalty=penalty,
+                verbose=int(estimator.verbose),
+            )
+        if valid is None:  # the loss of an epoch is measured before its last step
+            losses = net.sample_losses(rows.thinned(ROWS_TO_CHECK_BY))
+            check_converged(losses, net)
+        return Trained(best.best_epoch_, loaded.is_loaded_, late_error)
+
+    def _best_epoch(self, valid, start_loss):
+        """Return the callback that keeps the best epoch."""
+        monitor = "train_loss" if valid is None else "valid_loss"
+        settling = self.parts.bottleneck.settling * self.plan.max_epochs
+        patience, tol = self.plan.n_epochs_no_change, self.estimator.tol
+        return BestEpoch(monitor, start_loss, patience, tol, settling)
+
+    def _callbacks(self, best, line, loaded):
+        """Return skorch callbacks: ours, copies of the user's, and the checkpoint."""
+        callbacks = [(f"{OURS}best_epoch", best)]
+        if self.estimator.max_time is not None:
+            callbacks.append((f"{OURS}time_limit", TimeLimit(self.estimator.max_time)))
+        if self.report is not None:
+            callbacks.append((f"{OURS}report", self.report))
+        if self.estimator.verbose:
+            callbacks.append((f"{OURS}progress_line", line))
+        callbacks += copied(list(self.estimator.callbacks or []))
+        if self.estimator.callbacks:
+            callbacks.append((f"{OURS}loaded", loaded))
+        if self.checkpoint is not None:
+            self.checkpoint.best = best
+            callbacks.append((f"{OURS}checkpoint", self.checkpoint))
+        return callbacks
+
+
+def one_cycle(plan, n_train):
+    """Return a function that makes a schedule which rises, then falls to zero."""
+    n_steps = -(-n_train // plan.batch_size) * plan.max_epochs + 1
+    return partial(
+        torch.optim.lr_scheduler.OneCycleLR,
+        max_lr=plan.learning_rate,
+        total_steps=n_steps,
+        pct_start=max(WARM_UP, 2 / n_steps),  # torch divides by zero at one step
+        anneal_strategy="linear",
+        cycle_momentum=False,
+    )
+
+
+def step_by_hand(net, estimator, parts):
+    """Return what computes loss and gradients without autograd, or None.
+
+    Only our own network on a CPU is known well enough, and only our own solvers
+    are known to treat each number by itself, so that one flat tensor is the same.
+    A callback that freezes single layers would not reach into it.
+    """
+    module, paths = net.module_, None
+    if isinstance(module, PCAStart):
+        paths = module.encoder_path, module.decoder_path
+    network = module.network
+    suits = (
+        module.recipe["network"] == "mlp"
+        and len(network.encoder) > 1
+        and not parts.has_costs
+        and estimator.compile is False
+        and not any(True for _ in parts.loss.parameters())
+        and torch.device(net.device).type == "cpu"
+        and net.precision_ != "mixed"
+        and isinstance(estimator.solver, str)
+        and not has_kind(estimator.callbacks, ParamMapper)
+        and all(weight.requires_grad for weight in module.parameters())
+    )
+    if not suits:
+        return None
+    return MLPStep(network.encoder, network.decoder, paths, parts.loss)
+
+
+def check_converged(losses, net):
+    """Raise if training ended with losses that are not finite."""
+    if not np.isfinite(losses).all():
+        raise ValueError(
+            "Training diverged: the loss is not finite after the last step. Lower "
+            f"learning_rate (now {net.lr:g}), or scale X if a few of its values are "
+            "much larger than the rest."
+        )
+
+
+@contextmanager
+def explained_batch_norm(n_samples, batch_size):
+    """Say what was too small where torch only says "more than 1 value"."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "The batch normalisation in network needs two rows or more in a batch, but "
+            f"n_samples={n_samples} and batch_size={batch_size}. Pass more rows, a "
+            "larger batch_size, or a network without it."
+        ) from error
+
+
+@contextmanager
+def explained_memory(batch_size):
+    """Say what to do where memory does not even do for a part of a batch."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            f"Training ran out of memory with batch_size={batch_size}: {error} Lower "
+            "batch_size or hidden_layer_sizes, or set precision='float32'."
+        ) from error
+
+
+def check_compile(backend):
+    """Raise if torch.compile does not know the backend."""
+    if not isinstance(backend, str):
+        return
+    with interrupts_deferred():  # it imports much of torch
+        known = torch.compiler.list_backends(exclude_tags=())
+    if backend not in known:
+        raise ValueError(
+            f"compile={backend!r} is no backend of torch.compile. Known here: "
+            f"{', '.join(known)}; True is 'inductor', False compiles nothing."
+        )
+
+
+@contextmanager
+def explained_compile(backend):
+    """Say which parameter it was if torch.compile fails."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise RuntimeError(
+            f"compile={backend!r} failed: {error}\nIs there a C++ compiler? Set "
+            "compile=False, or another backend (torch.compiler.list_backends())."
+        ) from error
