@@ -46,6 +46,7 @@ from skae._inference import (
     residual,
     squared_sums,
 )
+from skae._parts import check_nested
 from skae._runtime import RandomStreams
 from skae._sklearn import (
     BaseEstimator,
@@ -86,6 +87,15 @@ from skae.penalties import PENALTIES, Penalty
 if TYPE_CHECKING:
     from skorch.callbacks import Callback
     from torch.optim import Optimizer
+
+
+PARTS = {  # what names stand for
+    "loss": LOSSES,
+    "bottleneck": BOTTLENECKS,
+    "penalty": PENALTIES,
+    "corruption": CORRUPTIONS,
+    "density": {"gaussian_mixture": "GaussianMixture"},  # imported where needed
+}
 
 
 class AutoencoderTransformer(
@@ -593,6 +603,28 @@ class AutoencoderTransformer(
         self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
+
+    def set_params(self, **params: object) -> Self:
+        """Set parameters, and those of parts that are objects.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name; ``penalty__alpha`` is the `alpha` of `penalty`, which has to
+            be an object such as ``SparsityPenalty()``, not a name.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        check_nested(self, params, PARTS)
+        return super().set_params(**params)
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
