@@ -745,6 +745,10 @@ def rows(log, task="epoch"):
     return [row for row in log.data if row["task_name"] == task]
 
 
+def rows_of_the_fit(log):
+    return rows(log.get_logs(), "fit")
+
+
 class Recorder:
     """Base of our own callbacks; a hook may be replaced."""
 
@@ -794,6 +798,23 @@ def test_scoring_monitor_passes_sample_weight(callback):
     fitted = estimator().set_callbacks(log).fit(X, sample_weight=weight)
     (row,) = rows(log.get_logs(), "fit")
     assert row["r2"] == pytest.approx(fitted.score(X, sample_weight=weight), rel=1e-12)
+
+
+IMAGES = np.random.default_rng(0).integers(0, 255, (60, 4, 4), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("rows", "target"), [(X, X[:, :2]), (IMAGES, IMAGES[:, ::2, ::2])]
+)
+def test_scoring_monitor_gets_the_target_as_y(callback, rows, target):
+    def score(fitted, X, y):
+        assert y is not X
+        return fitted.score(X, X_target=y)
+
+    log = callback.ScoringMonitor(scoring={"score": score})
+    fitted = estimator(network="mlp").set_callbacks(log).fit(rows, X_target=target)
+    (row,) = rows_of_the_fit(log)
+    assert row["score"] == pytest.approx(fitted.score(rows, X_target=target))
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

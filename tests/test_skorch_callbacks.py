@@ -317,11 +317,14 @@ def test_what_does_not_fit_is_refused(changes, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "callback", [LoadInitState(Checkpoint()), Checkpoint(), TrainEndCheckpoint()]
+    "callback",
+    [LoadInitState(Checkpoint()), Checkpoint(None), TrainEndCheckpoint()],
 )
 def test_what_is_not_saved_or_loaded_is_said(callback):
     with pytest.warns(UserWarning, match="40 rows are too few.*early_stopping=False"):
         estimator(callbacks=[callback]).fit(X[:40])
+    with pytest.warns(UserWarning, match="40 rows are too few.*early_stopping"):
+        estimator(callbacks=[callback]).partial_fit(X[:40])
     with pytest.warns(UserWarning, match="loses nothing.*neither saved nor loaded"):
         estimator(callbacks=[callback], n_components=2).fit(X[:, [0, 1, 0, 1]])
 

@@ -122,11 +122,7 @@ class Fitting:
             with self._begun(learnt, 0, None):
                 self.verdict = Verdict.of_few_rows(len(learnt))
                 self._finish()
-            warn_if_untrained(
-                self.estimator.callbacks,
-                f"{len(learnt)} rows are too few",
-                "Set early_stopping=False to train all the same.",
-            )
+            warn_if_untrained(self.estimator.callbacks, len(learnt))
             return self
         if valid is None:
             how = f"early_stopping={self.estimator.early_stopping!r}"
@@ -136,11 +132,7 @@ class Fitting:
             if previous is None and self._is_exact():
                 logger.info("PCA loses nothing of the rows: the model is PCA of them")
                 self._return_to_pca(Verdict.of_exact_pca())
-                warn_if_untrained(
-                    self.estimator.callbacks,
-                    "PCA loses nothing of the rows",
-                    "A smaller n_components leaves something to learn.",
-                )
+                warn_if_untrained(self.estimator.callbacks)
             else:
                 self._train(learnt, valid, is_continued=previous is not None)
             self._finish()
@@ -164,6 +156,8 @@ class Fitting:
                 is_auto = self.estimator.learning_rate == "auto"
                 schedule = self._schedule(len(self.rows)) if is_auto else None
                 self._run(self.rows, None, schedule)
+            else:
+                warn_if_untrained(self.estimator.callbacks, self.stream.n_samples)
             if self.stream is not None and self._is_worse(self.stream, SLACK):
                 self._start_again()
             self.verdict = Verdict.none("partial_fit holds no rows out")

@@ -126,17 +126,25 @@ def _remedy(callback, monitor):
     return f"Use fit with early_stopping=True, or set monitor={other!r}."
 
 
-def warn_if_untrained(callbacks, reason, remedy):
-    """Warn that what was to be saved or loaded is not, as nothing is trained."""
+def warn_if_untrained(callbacks, n_rows=None):
+    """Warn that what was to be saved or loaded is not, as nothing is trained.
+
+    `n_rows` are too few; None means that PCA loses nothing of them.
+    """
     kinds = [
         type(unnamed(one)).__name__
         for one in callbacks or ()
         if isinstance(unnamed(one), SAVE_OR_LOAD)
     ]
+    reason = "PCA loses nothing of the rows"
+    remedy = "A smaller n_components leaves something to learn"
+    if n_rows is not None:
+        reason = f"{n_rows:.0f} rows are too few"
+        remedy = "Set early_stopping=False to train all the same"
     if kinds:
         warn(
             f"{reason}: nothing is trained, so {' and '.join(kinds)} of callbacks "
-            f"neither saved nor loaded anything. {remedy}"
+            f"neither saved nor loaded anything. {remedy}."
         )
 
 
