@@ -42,7 +42,8 @@ FOLDER = Path(__file__).parent / "model_files"
 
 def estimator(n_components=3, **settings):
     settings = {"random_state": 0, "max_epochs": 2, "network": "mlp", **settings}
-    settings.setdefault("hidden_layer_sizes", (16, 8))
+    if isinstance(settings["network"], str):
+        settings.setdefault("hidden_layer_sizes", (16, 8))
     return AutoencoderTransformer(n_components, **settings)
 
 

@@ -10,7 +10,8 @@ import skae
 
 FLOORS = [
     ["_data", "_fitting", "_files", "_runtime", "_parts", "_sklearn", "_warnings"],
-    ["_data.reading", "_data.rows", "_files.archive"],
+    ["_data.containers", "_data.rows", "_data.scale", "_files.archive"],
+    ["_data.reading"],
     ["_data.tables"],
     ["_data.images"],
     ["_data.intake"],
