@@ -156,3 +156,10 @@ print(
     f"pictures on against raw ones, and from {from_pca:,.0f} on against "
     "the\nlarger PCA. Below that, PCA with more numbers is as good with fewer bytes."
 )
+
+# %%
+# All this is about many pictures of one kind. It is no rival of JPEG on one picture:
+# patches of 8 x 8 pixels of `flower.jpg` taught PCA and an autoencoder (as above, one
+# byte for a number, the model not counted) to compress `china.jpg` in grey. At 4, 8 and
+# 16 bytes for a patch they came to 21, 22 and 23 dB; JPEG files of as many bytes came
+# to 25, 28 and 35.

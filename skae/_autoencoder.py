@@ -141,8 +141,10 @@ class AutoencoderTransformer(
 
     channel_order : {"auto", "first", "last"}, default="auto"
         Which axis of an image has the channels. "auto" takes the first or last one if
-        it has at most 4 entries and the other more; two axes of more are height and
-        width. An array of images of three axes that leaves it open is refused.
+        it has at most 4 entries and the other more. Two axes of more are height and
+        width, but sensors and steps of a signal if one has at most 16 entries and the
+        other four times as many, unless X has a dtype of pixels. An array of images of
+        three axes that leaves it open is refused.
 
     hidden_layer_sizes : "auto" or tuple of int, default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is a
@@ -428,8 +430,9 @@ class AutoencoderTransformer(
     Notes
     -----
     Images of the dtypes uint8, uint16 and bool are divided by what is white in their
-    dtype (255, 65535, 1), one batch at a time, here and in all methods; images of other
-    dtypes are taken as they are. `inverse_transform` and `reconstruct` undo it.
+    dtype (255, 65535, 1), one batch at a time, here and in all methods, but not with a
+    loss of counts; images of other dtypes are taken as they are. `inverse_transform`
+    and `reconstruct` undo it.
 
     With standardised rows ``x = (X - mean_) / scale_``, training minimises the mean
     over rows of ``loss(output, x)``, where with ``init="pca"`` ::

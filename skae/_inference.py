@@ -33,7 +33,8 @@ def map_rows(estimator, function, rows, out, finish=lambda result: result):
     `finish` turns the array of a batch into what is written.
     """
     net, module = estimator.net_, estimator.net_.module_
-    if rows.dtype == "float64" and net.dtype() == "float32" and net.has_float64():
+    is_double = rows.dtype == "float64" and not rows.has_few_digits()
+    if is_double and net.dtype() == "float32" and net.has_float64():
         module = net.exact_module()
     else:
         target = rows.target and rows.target.copy(dtype=net.dtype())

@@ -56,7 +56,9 @@ def circle(n_samples, seed=0):
 
 def autoencoder(n_components=2, **parameters):
     """Return an estimator that trains for three epochs, however few the rows."""
-    quick = {"early_stopping": False, "max_epochs": 3, "hidden_layer_sizes": (8,)}
+    quick = {"early_stopping": False, "max_epochs": 3}
+    if isinstance(parameters.get("network", "auto"), str):
+        quick["hidden_layer_sizes"] = (8,)
     quick |= {"alpha": 0.01, "learning_rate": 2e-3, "random_state": 0, **parameters}
     return AutoencoderTransformer(n_components, **quick)
 

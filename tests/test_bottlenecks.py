@@ -32,8 +32,9 @@ H = torch.randn(50, 8, generator=torch.Generator().manual_seed(0), dtype=torch.f
 
 
 def estimator(bottleneck=None, n_components=6, **settings):
-    settings = {"max_epochs": 5, "hidden_layer_sizes": (16,), **settings}
-    settings = {"random_state": 0, **settings}
+    settings = {"max_epochs": 5, "random_state": 0, **settings}
+    if isinstance(settings.get("network", "auto"), str):
+        settings.setdefault("hidden_layer_sizes", (16,))
     return AutoencoderTransformer(n_components, bottleneck=bottleneck, **settings)
 
 

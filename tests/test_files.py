@@ -46,7 +46,7 @@ FOLDER = Path(__file__).parent / "model_files"
 
 def estimator(n_components=3, **settings):
     settings = {"random_state": 0, "max_epochs": 2, "network": "mlp", **settings}
-    if isinstance(settings.get("network", "auto"), str):
+    if isinstance(settings["network"], str):
         settings.setdefault("hidden_layer_sizes", (16, 8))
     return AutoencoderTransformer(n_components, **settings)
 

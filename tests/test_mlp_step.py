@@ -237,7 +237,9 @@ X = X + 0.05 * RNG.normal(size=X.shape)
 
 
 def estimator(**settings):
-    short = {"n_components": 1, "hidden_layer_sizes": (16, 8), "max_epochs": 8}
+    short = {"n_components": 1, "max_epochs": 8}
+    if isinstance(settings.get("network", "auto"), str):
+        short["hidden_layer_sizes"] = (16, 8)
     short |= {"precision": "float64", "early_stopping": False, "random_state": 0}
     return AutoencoderTransformer(**short | settings)
 

@@ -42,8 +42,10 @@ IMAGES = (X * 255 / 16).astype(np.uint8).reshape(-1, 8, 8)
 
 
 def estimator(n_components=4, **settings):
-    quick = {"max_epochs": 3, "hidden_layer_sizes": (16,), "random_state": 0}
+    quick = {"max_epochs": 3, "random_state": 0}
     quick |= {"network": "mlp", "early_stopping": False}
+    if isinstance(settings.get("network", "auto"), str):
+        quick["hidden_layer_sizes"] = (16,)
     return AutoencoderTransformer(n_components, **{**quick, **settings})
 
 

@@ -37,8 +37,9 @@ NAMES = pytest.mark.parametrize("name", PENALTIES)
 
 
 def estimator(penalty=None, n_components=6, **settings):
-    settings = {"max_epochs": 2, "hidden_layer_sizes": (16,), **settings}
-    settings = {"random_state": 0, **settings}
+    settings = {"max_epochs": 2, "random_state": 0, **settings}
+    if isinstance(settings.get("network", "auto"), str):
+        settings.setdefault("hidden_layer_sizes", (16,))
     return AutoencoderTransformer(n_components, penalty=penalty, **settings)
 
 
@@ -383,7 +384,7 @@ DIFFERENTIATED = "ContractivePenalty.* cannot be differentiated with the network
 )
 def test_penalty_that_cannot_train_is_refused_before_training(settings, message):
     CountEpochs.n_begun = 0
-    model = estimator(callbacks=[CountEpochs()]).set_params(**settings)
+    model = estimator(callbacks=[CountEpochs()], **settings)
     with pytest.raises(ValueError, match=message):
         model.fit(DIGITS)
     assert CountEpochs.n_begun == 0

@@ -154,6 +154,10 @@ class Rows(torch.utils.data.Dataset):
         is_single = self.X.dtype.type is np.float32 or self.full_range is not None
         return "float32" if is_single else "float64"
 
+    def has_few_digits(self):
+        """Tell whether X is of integers or float16, which float32 says as well."""
+        return self.X.dtype.kind in "iub" or self.X.dtype.itemsize < 4
+
     def limits(self):
         """Return the smallest and the largest value of X."""
         values = self.X.data if sp.issparse(self.X) else self.X

@@ -134,7 +134,7 @@ def fit_linear_start(rows, n_components, generator):
     target = rows.target_rows()
     rows = _fit_standardization(rows.copy(target=None, corrupt=None))
     n_samples, n_features = len(rows), len(rows.mean)
-    is_single = rows.result_dtype() == "float32"
+    is_single = rows.result_dtype() == "float32" or rows.has_few_digits()
     if is_single and n_samples > EXACT_SIZE and n_features >= WIDE:
         rows = rows.copy(dtype="float32")
     axes, variances = _principal_axes(rows, n_components, generator)
