@@ -155,7 +155,7 @@ class Rows(torch.utils.data.Dataset):
         return "float32" if is_single else "float64"
 
     def has_few_digits(self):
-        """Tell whether X is of integers or float16, which float32 says as well."""
+        """Tell whether X is of integers or float16: float32 is enough once centred."""
         return self.X.dtype.kind in "iub" or self.X.dtype.itemsize < 4
 
     def limits(self):
