@@ -489,9 +489,10 @@ def test_auto_learning_rate_is_smaller_for_counts():
         assert fitted.fit(counts).net_.lr == rate
 
 
-def test_ordered_code_is_trained_four_times_as_long():
+def test_ordered_code_is_trained_four_times_as_long(monkeypatch):
+    monkeypatch.setattr("skae._fitting.plan.MOST_EPOCHS", 20)
     settings = {"network": "mlp", "random_state": 0, "tol": 0}
-    X = noise(400, 30)
+    X = noise(200, 30)
     epochs = [
         AutoencoderTransformer(4, bottleneck=name, **settings).fit(X).n_epochs_
         for name in (None, "ordered")

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import subprocess
 import sys
 
 import numpy as np
@@ -302,11 +301,3 @@ def test_missing_package_is_named(function, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r'pip install "skae\[onnx\]"'):
         function()
-
-
-def test_import_does_not_need_onnx():
-    program = "import sys, skae.onnx; print({'onnx', 'skl2onnx'} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "set()"

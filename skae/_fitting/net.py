@@ -12,7 +12,7 @@ from skorch.helper import predefined_split
 
 from skae._data.rows import BatchIterator
 from skae._files.archive import with_tensors, without_tensors
-from skae._runtime import count_products, in_halves, is_out_of_memory
+from skae._runtime import compiled, count_products, in_halves, is_out_of_memory
 
 # Attributes of a net that is not being trained: no data, nothing else that it needs.
 NOT_IN_TRAINING = {
@@ -350,11 +350,8 @@ class AutoencoderNet(NeuralNet):
         is False, True or the name of a backend of torch.compile.
         """
         if compiles:
-            self.compiled_ = torch.compile(
-                self.module_.sample,
-                backend="inductor" if compiles is True else compiles,
-                isolate_recompiles=True,  # else the ninth fit would train uncompiled
-            )
+            backend = "inductor" if compiles is True else compiles
+            self.compiled_ = compiled(self.module_.sample, backend)
         self.penalty_ = penalty
         self.optimizer, self.lr, self.schedule_ = optimizer, lr, schedule
         self.batch_size, self.max_epochs = batch_size, max_epochs
