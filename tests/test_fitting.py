@@ -185,7 +185,7 @@ def test_rows_that_are_held_out_do_not_count_for_alpha():
 @pytest.mark.filterwarnings("ignore:The autoencoder reconstructs worse")
 @pytest.mark.parametrize(("n_train", "alpha"), [(180, 1.0), (30_000, 0.5)])
 def test_auto_alpha_of_convolutions_falls_slowly(n_train, alpha):
-    images = noise(round(n_train / 0.9), 16).reshape(-1, 4, 4)
+    images = noise(round(n_train / 0.9), 4).reshape(-1, 2, 2)
     settings = {"network": "conv", "max_epochs": 1, "init": "random"}
     fitted = estimator(**settings, hidden_layer_sizes=(2,), alpha="auto")
     same = clone(fitted).set_params(alpha=alpha).fit(images)
