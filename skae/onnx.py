@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "to_onnx"]
 
+OLDEST_TORCH = "2.13"
 OPSET = 20
 OPSETS = 18, 23  # the oldest and the newest that torch writes
 PARTS = {  # names of input and output
@@ -271,6 +272,11 @@ def _restored(X_hat, dtype, white):
 def _export(graph, part, opset):
     """Return a graph as an ONNX model; raise if ONNX lacks an operation of it."""
     _needed("onnxscript")
+    if torch.__version__ < OLDEST_TORCH:  # its models do not go through onnxscript
+        raise ImportError(
+            f"skae.onnx needs torch>={OLDEST_TORCH}, here is {torch.__version__}: pip "
+            'install --upgrade "skae[onnx]".'
+        )
     input_name, output_name = PARTS[part]
     with _quiet(), training_modes(), torch.no_grad():
         try:

@@ -7,11 +7,11 @@ import inspect
 import io
 import itertools
 import logging
+import os
 import pickle
 import re
-import subprocess
-import sys
 import weakref
+from multiprocessing import get_context
 
 import joblib
 import numpy as np
@@ -1257,7 +1257,6 @@ def test_unfitted_estimator_is_pickled():
 
 
 NOTEBOOK = """
-import sys
 import numpy as np
 import cloudpickle
 from torch import nn
@@ -1274,14 +1273,25 @@ estimator = AutoencoderTransformer(
     network=Mine, early_stopping=False, max_epochs=1, random_state=0
 ).fit(X)
 pickled = cloudpickle.dumps((estimator, X, estimator.transform(X)))
-sys.stdout.buffer.write(pickled)
 """
 
 
+def run_notebook(connection):
+    namespace = {"__name__": "__main__"}
+    exec(NOTEBOOK, namespace)
+    connection.send_bytes(namespace["pickled"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it begins with torch")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
 def test_network_of_a_notebook_travels_to_another_process():
     pytest.importorskip("cloudpickle")
-    command = [sys.executable, "-c", NOTEBOOK]
-    pickled = subprocess.run(command, capture_output=True, check=True).stdout
+    context = get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=run_notebook, args=(sender,))
+    child.start()
+    pickled = receiver.recv_bytes()
+    child.join()
     estimator, X, code = pickle.loads(pickled)
     assert_array_equal(estimator.transform(X), code)
     estimator.partial_fit(X)

@@ -4,7 +4,6 @@ import copy
 import inspect
 import pickle
 import re
-import subprocess
 import sys
 
 import matplotlib as mpl
@@ -169,14 +168,6 @@ def test_whatever_plot_takes_can_be_passed_from_the_start(kind):
                 parameter.kind is parameter.KEYWORD_ONLY
                 for parameter in list(taken.values())[3:]
             )
-
-
-def test_importing_skae_or_making_a_display_does_not_import_matplotlib():
-    code = (
-        "import sys, skae; skae.LossCurveDisplay(train_loss=[1.0]); "
-        "sys.exit('matplotlib' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_displays_can_be_imported_from_both_places():

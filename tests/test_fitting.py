@@ -210,7 +210,7 @@ def test_rows_that_are_held_out_do_not_count_for_alpha():
 @pytest.mark.filterwarnings("ignore:The autoencoder reconstructs worse")
 @pytest.mark.parametrize(("n_train", "alpha"), [(180, 1.0), (30_000, 0.5)])
 def test_auto_alpha_of_convolutions_falls_slowly(n_train, alpha):
-    images = noise(round(n_train / 0.9), 16).reshape(-1, 4, 4)
+    images = noise(round(n_train / 0.9), 4).reshape(-1, 2, 2)
     settings = {"network": "conv", "max_epochs": 1, "init": "random"}
     fitted = estimator(**settings, hidden_layer_sizes=(2,), alpha="auto")
     same = clone(fitted).set_params(alpha=alpha).fit(images)
@@ -516,9 +516,10 @@ def test_auto_learning_rate_is_smaller_for_counts():
         assert fitted.fit(counts).net_.lr == rate
 
 
-def test_ordered_code_is_trained_four_times_as_long():
+def test_ordered_code_is_trained_four_times_as_long(monkeypatch):
+    monkeypatch.setattr("skae._fitting.plan.MOST_EPOCHS", 20)
     settings = {"network": "mlp", "random_state": 0, "tol": 0}
-    X = noise(400, 30)
+    X = noise(200, 30)
     epochs = [
         AutoencoderTransformer(4, bottleneck=name, **settings).fit(X).n_epochs_
         for name in (None, "ordered")

@@ -447,7 +447,8 @@ def test_error_of_a_linear_network_is_that_of_pca(trained):
     assert_allclose(linear, trained.table_["pca_error"][2], rtol=1e-2)
 
 
-def test_epochs_of_the_last_round_are_those_of_auto():
+def test_epochs_of_the_last_round_are_those_of_auto(monkeypatch):
+    monkeypatch.setattr("skae._fitting.plan.MOST_EPOCHS", 20)
     estimator = make_pipeline(StandardScaler(), autoencoder(hidden_layer_sizes=(4,)))
     choice = choose_n_components(
         estimator,
@@ -463,7 +464,7 @@ def test_epochs_of_the_last_round_are_those_of_auto():
         "autoencodertransformer__n_components",
         "autoencodertransformer__hidden_layer_sizes",
     ]
-    assert list(choice.widths_table_["max_epochs"]) == [100, 100]
+    assert list(choice.widths_table_["max_epochs"]) == [20, 20]
 
 
 def test_widths_are_not_searched_where_nothing_is_trained():
