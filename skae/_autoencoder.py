@@ -666,9 +666,9 @@ class AutoencoderTransformer(
         is kept as a few directions, not as rows. Nothing is held out, so `proven_` is
         None.
 
-        With ``early_stopping=False``, an `X_target`, or where PCA does not do what is
-        asked for (see `proven_`), each call trains, from the mean, the scale and the
-        linear start of the first one. A `learning_rate` that is given stays constant.
+        With ``early_stopping=False``, ``init="random"``, a penalty, or a bottleneck that
+        PCA does not have, each call trains, from the mean, the scale and the linear
+        start of the first one. A `learning_rate` that is given stays constant.
 
         Parameters
         ----------

@@ -17,13 +17,12 @@ from skae._fitting.build import build_net_at, new_network
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
-from skae._fitting.inference import sample_losses
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import make_plan
 from skae._fitting.shares import explained_shares
 from skae._fitting.start import fit_linear_start
-from skae._fitting.stream import Stream
+from skae._fitting.stream import ROWS_TO_COMPARE_BY, Stream, losses_above
 from skae._fitting.train import Trained, Training, one_cycle
 from skae._fitting.user_callbacks import (
     check_monitors,
@@ -46,8 +45,7 @@ logger = logging.getLogger("skae")
 ROWS_TO_ADVISE_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
 ROWS_TO_ORDER_BY = 2000  # at most
-ROWS_TO_COMPARE_BY = 20  # at least, of a piece of `partial_fit`
-SLACK = 0.005  # of the variance; rows that PCA has seen flatter it
+SLACK = 0.005  # of the loss of the mean; rows that PCA has seen flatter it
 
 
 class Fitting:
@@ -163,7 +161,7 @@ class Fitting:
                 is_auto = self.estimator.learning_rate == "auto"
                 schedule = self._schedule(len(self.rows)) if is_auto else None
                 self._run(self.rows, None, schedule)
-            if self.stream is not None and self._is_worse(self.stream, SLACK):
+            if self._is_far_below():
                 self._start_again()
             self.verdict = Verdict.none("partial_fit holds no rows out")
             self._finish()
@@ -172,39 +170,40 @@ class Fitting:
     def _may_settle(self):
         """Tell whether PCA of all rows so far is a rival that one asked for."""
         is_wanted = self.estimator.early_stopping is not False
-        return is_wanted and self._has_rival and self.rows.target is None
+        return is_wanted and self.estimator.init == "pca" and self.parts.keeps_pca
 
     def _settle(self, stream, previous):
         """Take the rows into the stream, and begin where they say."""
-        if stream is None:
-            stream = Stream.empty(self.rows.n_features)
-            if previous is not None:
-                stream = Stream.after_fit(self.start)
-        n_components = len(self.start.spread)
-        self.stream = stream.with_rows(self.rows, n_components)
+        if stream is None and previous is not None:
+            stream = Stream.after_fit(self.start)
+        elif stream is None:
+            target = self.rows.target
+            n_targets = 0 if target is None else target.n_features
+            stream = Stream.empty(self.rows.n_features, n_targets)
+        self.stream = stream.with_rows(self.rows, len(self.start.spread))
         if not stream.is_trained:
             if stream.n_samples > 0:
                 self._start_again()
             self.stream.is_trained = self.stream.is_settled()
-        elif stream.n_samples > 0 and (is_worse := self._is_worse(stream)) is not None:
+        elif stream.n_samples > 0:
+            is_worse = self.stream.is_worse(self._lags(stream))
             if is_worse:
                 self._start_again()
-            else:
+            elif is_worse is not None:
                 self.stream.earn()
         if self.estimator.learning_rate == "auto":
             self.plan.learning_rate *= self.stream.rate
 
-    def _is_worse(self, stream, slack=0.0):
-        """Tell whether the net reconstructs the rows worse than PCA of a stream.
+    def _lags(self, stream):
+        """Return by how much the loss of each row is above that of PCA of a stream."""
+        start = stream.start(len(self.start.spread))
+        return losses_above(self.net, start, self._standardized(self.rows))
 
-        None if they are too few to tell.
-        """
-        if len(self.rows) < ROWS_TO_COMPARE_BY:
-            return None
-        rows, pca = self._standardized(self.rows), stream.start(len(self.start.spread))
-        reconstruct, weights = partial(pca.reconstruct, units=rows), rows.weights()
-        pca_losses = sample_losses(rows, self.parts.loss, reconstruct)
-        return self._mean_loss(rows) > mean_loss(pca_losses, weights) + slack
+    def _is_far_below(self):
+        """Tell whether training has left the rows worse than PCA by more than slack."""
+        if self.stream is None or len(self.rows) < ROWS_TO_COMPARE_BY:
+            return False
+        return self._lags(self.stream).mean() > SLACK
 
     def _start_again(self):
         """Make the net PCA of all rows of the stream."""

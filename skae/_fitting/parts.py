@@ -37,10 +37,14 @@ class Parts:
         return type(self.bottleneck) is not Bottleneck or self.penalty is not None
 
     @property
+    def keeps_pca(self):
+        """Whether PCA does all that is asked of the code."""
+        return self.bottleneck.keeps_pca and self.penalty is None
+
+    @property
     def has_rival(self):
         """Whether PCA does all that is asked for."""
-        keeps_pca = self.bottleneck.keeps_pca and self.penalty is None
-        return self.loss.standardized and keeps_pca
+        return self.loss.standardized and self.keeps_pca
 
 
 def read_parts(estimator):
