@@ -2,9 +2,9 @@
 
     python benchmarks/model_files.py [--count 20000] [--damaged 80000] [--seed 0]
 
-Small models of eleven kinds are dumped (tables, images, targets, all sorts of bottlenecks
-and parts, a density, names and containers, the optimizer), and their files changed at
-random. Each is read by `skae.load`; refused is a ModelFileError.
+Small models of eleven kinds are dumped (tables, images, targets, all sorts of
+bottlenecks and parts, a density, names and containers, the optimizer), and their files
+changed at random. Each is read by `skae.load`; refused is a ModelFileError.
 
 Damaged: bits flipped, bytes replaced, pieces cut out, doubled, zeroed or swapped, the
 end cut off or random bytes added. Such a file is refused, or gives the same codes as

@@ -46,6 +46,7 @@ from skae._inference import (
     residual,
     squared_sums,
 )
+from skae._parts import check_nested
 from skae._runtime import RandomStreams
 from skae._sklearn import (
     BaseEstimator,
@@ -86,6 +87,15 @@ from skae.penalties import PENALTIES, Penalty
 if TYPE_CHECKING:
     from skorch.callbacks import Callback
     from torch.optim import Optimizer
+
+
+PARTS = {  # what names stand for
+    "loss": LOSSES,
+    "bottleneck": BOTTLENECKS,
+    "penalty": PENALTIES,
+    "corruption": CORRUPTIONS,
+    "density": {"gaussian_mixture": "GaussianMixture"},  # imported where needed
+}
 
 
 class AutoencoderTransformer(
@@ -594,6 +604,28 @@ class AutoencoderTransformer(
         self.verbose = verbose
         self.random_state = random_state
 
+    def set_params(self, **params: object) -> Self:
+        """Set parameters, and those of parts that are objects.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name; ``penalty__alpha`` is the `alpha` of `penalty`, which has to
+            be an object such as ``SparsityPenalty()``, not a name.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        check_nested(self, params, PARTS)
+        return super().set_params(**params)
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -666,9 +698,9 @@ class AutoencoderTransformer(
         is kept as a few directions, not as rows. Nothing is held out, so `proven_` is
         None.
 
-        With ``early_stopping=False``, ``init="random"``, a penalty, or a bottleneck that
-        PCA does not have, each call trains, from the mean, the scale and the linear
-        start of the first one. A `learning_rate` that is given stays constant.
+        With ``early_stopping=False``, ``init="random"``, a penalty, or a bottleneck
+        that PCA does not have, each call trains, from the mean, the scale and the
+        linear start of the first one. A `learning_rate` that is given stays constant.
 
         Parameters
         ----------

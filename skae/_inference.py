@@ -39,7 +39,7 @@ def map_rows(estimator, function, rows, out, finish=lambda result: result):
         target = rows.target and rows.target.copy(dtype=net.dtype())
         rows = rows.copy(dtype=net.dtype(), target=target)
     blocks = rows.blocks(width=estimator.n_features_in_)
-    work = 2 * net.n_products() * blocks.batch_size
+    work = 2 * net.n_products() * min(blocks.batch_size, len(rows))
     n_threads = choose_threads(estimator.n_jobs, work)
 
     def computed(x, target):

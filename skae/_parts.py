@@ -36,6 +36,11 @@ class Part(BaseEstimator):
         """Return the class of what is in a parameter that is a list, by name."""
         return {}
 
+    def set_params(self, **params: object) -> Self:
+        """Set parameters, and those of parts in it that are objects."""
+        check_nested(self, params)
+        return super().set_params(**params)
+
 
 class LearningPart(Part, nn.Module):
     """A part that may have weights and buffers of its own, as an `nn.Module` has.
@@ -91,3 +96,35 @@ def check_ranges(part):
             )
         for one in inner:
             check_ranges(one)
+
+
+def check_nested(owner, params, known=None):
+    """Raise if a parameter of a part is to be set where there is no object.
+
+    `known` has the classes that names stand for (or their names), by parameter:
+    ``{"penalty": {"l1": SparsityPenalty}}``.
+    """
+    own = owner.get_params(deep=False)
+    for key in params:
+        name, _, inner = key.partition("__")
+        part = params.get(name, own.get(name))
+        is_object = hasattr(part, "set_params") and not inspect.isclass(part)
+        if not inner or name not in own or is_object:
+            continue
+        kinds = (known or {}).get(name, {})
+        named = [kind for word, kind in kinds.items() if part in (word, kind)]
+        able = [kind for kind in named or kinds.values() if _has(kind, inner)]
+        able = able or [kind for kind in kinds.values() if _has(kind, inner)]
+        objects = " or ".join(f"{getattr(kind, '__name__', kind)}()" for kind in able)
+        advice = f"such as {name}={objects}" if able else f"or set {name} as a whole"
+        raise ValueError(
+            f"{key} cannot be set: {name}={part!r} is not an object with parameters. "
+            f"Pass one first, {advice}."
+        )
+
+
+def _has(kind, key):
+    """Tell whether a class has the first of the parameters that a key names."""
+    if isinstance(kind, str):  # of another library
+        return True
+    return key.partition("__")[0] in inspect.signature(kind).parameters

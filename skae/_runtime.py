@@ -4,9 +4,11 @@ Random streams, threads, precision, modes and devices. Importing this module als
 registers a hook that keeps forked children from hanging.
 """
 
+import inspect
 import os
 import signal
 import threading
+import types
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -268,10 +270,8 @@ def _has_bfloat16_products(device):
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        return any(
-            torch.cpu.get_capabilities().get(name)
-            for name in ("avx512_bf16", "amx_bf16")
-        )
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch >= 2.10
+        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
     return False
 
 
@@ -300,6 +300,19 @@ def unrounded(device):
     """
     is_rounded = torch.is_autocast_enabled(device.type)  # to leave it so takes 20 us
     return torch.autocast(device.type, enabled=False) if is_rounded else nullcontext()
+
+
+def compiled(method, backend):
+    """Return a method compiled on its own, whatever was compiled before.
+
+    torch counts compilations per function and stops at eight: the ninth fit would
+    train uncompiled.
+    """
+    if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
+        return torch.compile(method, backend=backend, isolate_recompiles=True)
+    function = method.__func__  # an older torch: give it code of its own to count on
+    copied = types.FunctionType(function.__code__.replace(), function.__globals__)
+    return torch.compile(types.MethodType(copied, method.__self__), backend=backend)
 
 
 def choose_device(device):

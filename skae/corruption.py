@@ -72,6 +72,12 @@ class Features:
             low = x.amin(0).clamp_max(low)
             high = x.amax(0).clamp_min(high)
         zero = torch.as_tensor(-rows.mean / rows.scale).to(square).expand_as(square)
+        if not zero.isfinite().all():
+            raise ValueError(
+                f"corruption needs the zero of X, which is more than {rows.dtype} can "
+                f"hold away from its mean, in spreads of {rows.scale:g}. Subtract a "
+                "constant from X first, or set precision='float64'."
+            )
         return cls(zero, (square / len(rows)).sqrt(), low, high, form)
 
 

@@ -53,6 +53,10 @@ class Loss(LearningPart):
     of_counts : bool
         If True, images are taken as counts, whatever their dtype, and are never divided
         by the value of white.
+
+    estimates_mean : bool
+        Whether it is smallest where the reconstruction is the mean of what X can be.
+        Then `fit` warns of reconstructions whose squared error is far from PCA's.
     """
 
     standardized: bool = True
@@ -60,6 +64,7 @@ class Loss(LearningPart):
     target_range: tuple[float, float] = (-math.inf, math.inf)
     most_learning_rate: float = math.inf
     of_counts: bool = False
+    estimates_mean: bool = False
 
     def build(self, mean: Array) -> None:
         """Get ready for a training; `mean` is the ndarray of the features' means."""
@@ -127,6 +132,7 @@ class SquaredError(Loss):
     """
 
     degree: float = 2
+    estimates_mean = True
 
     def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return (output - X).square().mean(1)
@@ -210,6 +216,7 @@ class LogLoss(Loss):
 
     standardized = False
     target_range = (0.0, 1.0)
+    estimates_mean = True
 
     def __call__(self, output: Tensor, X: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(output, X, reduction="none").mean(1)
@@ -232,6 +239,7 @@ class CountLoss(Loss):
 
     standardized = False
     target_range = (0.0, math.inf)
+    estimates_mean = True
     most_learning_rate = 3e-3
     mean: Tensor
     of_counts = True

@@ -277,6 +277,7 @@ def _export(graph, part, opset):
             program = torch.onnx.export(
                 graph.eval(),
                 (graph.example,),
+                dynamo=True,  # not the default before torch 2.9
                 dynamic_shapes=({0: torch.export.Dim("n_samples")},),
                 input_names=[input_name],
                 output_names=[output_name],

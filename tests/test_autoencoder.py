@@ -11,8 +11,6 @@ import pickle
 import re
 import subprocess
 import sys
-import time
-import timeit
 import weakref
 
 import joblib
@@ -39,6 +37,9 @@ from torch import nn
 from skae import AutoencoderTransformer, dump, load
 from skae.losses import LOSSES, Huber, SquaredError
 from skae.networks import MLPAutoencoder
+
+# A few epochs of counts leave more squared error than PCA.
+pytestmark = pytest.mark.filterwarnings("ignore:.*asks for more than squared errors")
 
 NOISE = np.random.default_rng(0).normal(size=(50, 5))  # too few rows to judge by
 WEIGHT = np.arange(50.0)
@@ -517,7 +518,7 @@ def test_sparse_and_dense_data_give_equal_bytes(dtype, loss):
         ("partial_fit", ["X", "y", "sample_weight", "X_target"]),
         ("score", ["X", "y", "sample_weight", "X_target"]),
         ("transform", ["X"]),
-        ("inverse_transform", ["X", "as_float"]),
+        ("inverse_transform", ["X", "as_float", "clip"]),
     ],
 )
 def test_arguments_have_scikit_learns_names(method, names):
@@ -856,6 +857,7 @@ def test_number_of_rows_held_out(n_samples, early_stopping, fraction, n_held_out
     ("n_samples", "early_stopping"), [(159, "auto"), (1000, False), (1, True)]
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:X has one row")
 def test_no_rows_held_out(n_samples, early_stopping):
     X = np.random.default_rng(0).normal(size=(n_samples, 2))
     estimator = autoencoder(1, early_stopping=early_stopping, init="random")
@@ -1380,14 +1382,6 @@ def test_validation_loss_is_none_where_nothing_was_held_out():
 
 
 # In a notebook
-
-
-@pytest.mark.parametrize("fitted", [False, True])
-def test_html_repr_is_fast(fitted):
-    estimator = autoencoder().fit(NOISE) if fitted else autoencoder()
-    assert "AutoencoderTransformer" in estimator._repr_html_()
-    render = estimator._repr_html_
-    assert min(timeit.repeat(render, timer=time.process_time, number=1)) < 0.05
 
 
 def facts(html):

@@ -17,7 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
 from skae import AutoencoderTransformer
-from skae._data.images import ImageForm, full_range, read_form
+from skae._data.images import ImageForm, read_form
+from skae._data.scale import full_range
 from skae.networks import ConvAutoencoder, MLPAutoencoder
 
 # Two epochs need not be better than PCA.
@@ -98,7 +99,9 @@ def autoencoder(n_components=2, **parameters):
 
     By "sgd": where PCA is optimal, Adam makes large steps of what rounding leaves.
     """
-    quick = {"early_stopping": False, "max_epochs": 2, "hidden_layer_sizes": (2, 3)}
+    quick = {"early_stopping": False, "max_epochs": 2}
+    if isinstance(parameters.get("network", "auto"), str):
+        quick["hidden_layer_sizes"] = (2, 3)
     quick |= {"solver": "sgd", "learning_rate": 0.1, "alpha": 0, "random_state": 0}
     return AutoencoderTransformer(n_components, **quick | parameters)
 
@@ -195,7 +198,7 @@ def test_one_number_is_a_signal(image_shape):
 
 
 def test_flat_rows_without_image_shape_are_a_table():
-    assert form_of((35,)) is None
+    assert not form_of((35,)).is_image
 
 
 @pytest.mark.parametrize("image_shape", [(5, 7), (7, 5, 1), (1, 35), (35,)])
@@ -233,6 +236,87 @@ def test_channels_that_may_be_either_axis_are_asked_for(shape, reason):
 def test_image_shape_that_contradicts_X_is_refused(shape, image_shape):
     with pytest.raises(ValueError, match="pixels, but a row of X has the shape"):
         form_of(shape, image_shape=image_shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        ((64, 8), "last"),
+        ((5, 100), "first"),
+        ((100, 16), "last"),
+        ((6, 24), "first"),
+        ((64, 17), None),
+        ((15, 8), None),
+        ((28, 28), None),
+    ],
+)
+def test_a_few_sensors_are_the_channels_of_signals(shape, order):
+    form = form_of(shape, "float32")
+    assert (form.channel_order, form.is_signal) == (order, order is not None)
+    assert form_of(shape, "uint8").channel_order is None  # pixels are pictures
+
+
+@pytest.mark.parametrize("image_shape", [(64, 8, 1), (1, 64, 8)])
+def test_an_axis_of_one_channel_says_that_thin_images_are_images(image_shape):
+    form = form_of((512,), "float32", image_shape=image_shape)
+    assert (form.size, form.n_channels) == ((64, 8), 1)
+
+
+@pytest.mark.parametrize("form", [{}, {"image_shape": (16, 16, 16)}], ids=str)
+def test_volumes_of_one_value_are_refused(form):
+    shape = (16**3,) if form else (16, 16, 16)
+    message = "volumes are not supported: .*slices.*reshape"
+    with pytest.raises(ValueError, match=message):
+        form_of(shape, **form)
+
+
+# What the shape leaves open
+
+
+@pytest.mark.parametrize(
+    ("shape", "message", "settings"),
+    [
+        ((24, 20, 3), r"24 signals of 20 .*X\[None\]", {"channel_order": "last"}),
+        ((20, 24, 4), "20 signals of 24 steps and 4", {"channel_order": "last"}),
+        ((3, 24, 20), r"3 grey images.*X\[None\]", {"image_shape": (24, 20)}),
+        ((40, 30, 12), "30 steps of 12 sensors.*='last'", {"channel_order": "last"}),
+        ((40, 8, 20), "20 steps of 8 sensors.*='first'", {"channel_order": "first"}),
+    ],
+)
+def test_reading_that_may_not_be_meant_is_told(shape, message, settings):
+    X = np.random.default_rng(0).normal(size=shape)
+    with pytest.warns(UserWarning, match=f"was read as .*{message}"):
+        AutoencoderTransformer().fit(X)
+    AutoencoderTransformer(**settings).fit(X)  # says it, and is not told
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(40, 28, 28), (40, 3, 32, 32), (40, 100, 3), (40, 30, 20), (40, 64, 8), (4, 7, 5)],
+    ids=str,
+)
+def test_ordinary_shapes_are_not_told(shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    fitted = AutoencoderTransformer(hidden_layer_sizes=(2, 3)).fit(X)
+    if shape == (40, 3, 32, 32):
+        assert (fitted.image_shape_, fitted.channel_order_) == ((3, 32, 32), "first")
+
+
+@pytest.mark.parametrize("method", USES)
+@pytest.mark.parametrize(
+    ("X", "bad", "remedy"),
+    [
+        (GREY, GREY[0], r"Pass X\[None\]"),
+        (COLOUR, COLOUR[0], r"Pass X\[None\]"),
+        (COLOUR, COLOUR[0].transpose(2, 0, 1), r"to the shape \(1, 7, 5, 3\)"),
+        (GREY, GREY[0, ..., None], r"to the shape \(1, 7, 5\)"),
+    ],
+    ids=["grey", "colour", "other order", "with a channel"],
+)
+def test_one_image_is_told_what_to_do(X, bad, remedy, method):
+    estimator = AutoencoderTransformer().fit(X)
+    with pytest.raises(ValueError, match=f"that is one image, .*{remedy}"):
+        getattr(estimator, method)(bad)
 
 
 def test_volumes_are_refused():
@@ -427,6 +511,7 @@ def test_constant_images_come_back():
     assert_same_images(AutoencoderTransformer().fit(X).reconstruct(X), X)
 
 
+@pytest.mark.filterwarnings("ignore:X has one row")
 def test_one_image_comes_back():
     X = pictures((7, 5), n_samples=1)
     assert_same_images(AutoencoderTransformer().fit(X).reconstruct(X), X)

@@ -11,6 +11,8 @@ from scipy.spatial.distance import cosine
 from scipy.special import expit, huber, logit
 from scipy.stats import nbinom, poisson
 from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from skae import AutoencoderTransformer
@@ -243,6 +245,32 @@ def test_dispersion_is_learnt(overdispersed):
     assert (np.abs(np.log(found / theta)) < np.log(2.5)).all()
 
 
+def rare_counts():
+    """Return counts of two factors, one column of which is hardly ever seen."""
+    rng = np.random.default_rng(1)
+    factors = np.exp(rng.normal(size=(200, 2)))
+    X = rng.poisson(30 * factors @ rng.gamma(1, size=(2, 6))).astype(np.float64)
+    X[:, 2] = rng.random(200) < 0.01
+    return X
+
+
+@pytest.mark.parametrize("loss", ["poisson", "negative_binomial"])
+def test_counts_that_pca_rebuilds_far_better_are_warned_of(loss):
+    short = AutoencoderTransformer(loss=loss, max_epochs=2, random_state=0)
+    message = (
+        f"worse than PCA .* leaves 0.1.? of the variance, PCA 0.0033. loss='{loss}"
+    )
+    with pytest.warns(ConvergenceWarning, match=message):
+        short.fit(rare_counts())
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "cosine"])
+def test_losses_near_pca_or_of_shares_are_not_warned_of(loss):
+    X = load_digits().data[:300] / 16
+    settings = {"max_epochs": 2, "random_state": 0}
+    AutoencoderTransformer(2, loss=loss, **settings).fit(X)
+
+
 def test_dispersion_is_kept_by_copies(overdispersed):
     fitted, _ = overdispersed
     again = pickle.loads(pickle.dumps(fitted))
@@ -304,6 +332,7 @@ def test_counts_from_zero_to_a_million_are_learnt(kind, precision):
         assert error < 0.5 * np.abs(X[:, feature] - mean[feature]).mean()
 
 
+@pytest.mark.filterwarnings("ignore:.*asks for more than squared errors")
 @COUNT_LOSSES
 @pytest.mark.parametrize("zero", [[1], [0, 1, 2]], ids=["one column", "everything"])
 def test_columns_of_zeros_are_no_problem(kind, zero):

@@ -310,6 +310,34 @@ def test_bottleneck_learns_with_bfloat16_as_with_float32(name):
     assert curves[0] != curves[1]
 
 
+@pytest.mark.parametrize(
+    ("given", "key", "advice"),
+    [
+        ({"penalty": "l1"}, "penalty__alpha", "penalty=SparsityPenalty()"),
+        ({"loss": "huber"}, "loss__delta", "loss=Huber()"),
+        ({"bottleneck": "top_k"}, "bottleneck__k", "bottleneck=TopKBottleneck()"),
+        ({"corruption": "swap"}, "corruption__rate", "corruption=SwapNoise()"),
+        ({"density": "gaussian_mixture"}, "density__tol", "density=GaussianMixture()"),
+        ({}, "loss__delta", "loss=Huber()"),
+        ({}, "bottleneck__beta", "bottleneck=VariationalBottleneck()"),
+        ({"penalty": PENALTIES["l1"]}, "penalty__rate", "penalty=KLSparsityPenalty()"),
+        ({"penalty": Sum([])}, "penalty__penalties__alpha", "set penalties as a whole"),
+        ({"network": TwoLayers}, "network__depth", "set network as a whole"),
+    ],
+)
+def test_parameter_of_what_is_no_object_cannot_be_set(given, key, advice):
+    found = make_pipeline(AutoencoderTransformer(**given))
+    with pytest.raises(ValueError, match="cannot be set") as error:
+        GridSearchCV(found, {f"autoencodertransformer__{key}": [1]}, cv=2).fit(X)
+    assert str(error.value).endswith(f"{advice}.")
+
+
+def test_object_and_its_parameter_are_set_together():
+    parameters = {"penalty": PENALTIES["l1"](), "penalty__alpha": 3.0}
+    found = AutoencoderTransformer(penalty="l1").set_params(**parameters)
+    assert found.penalty.alpha == 3.0
+
+
 # Generation
 
 SOURCES = {

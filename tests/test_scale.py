@@ -141,6 +141,7 @@ def test_masks_after_larger_pixels_are_warned_of():
         estimator.transform(MASKS.astype(np.uint8))
 
 
+@pytest.mark.filterwarnings("ignore:.*asks for more than squared errors")
 @pytest.mark.parametrize(
     ("X", "message"),
     [
@@ -239,6 +240,17 @@ def test_clipping_goes_by_the_range_of_the_target():
     code = beyond(estimator, FRACTIONS)
     clipped = estimator.inverse_transform(code, clip=True)
     assert_allclose(clipped, estimator.inverse_transform(code).clip(3, 8))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_range_of_the_data_widens_as_training_goes_on(method):
+    settings = {"warm_start": True, "max_epochs": 1, "hidden_layer_sizes": (2, 3)}
+    estimator = AutoencoderTransformer(2, **settings)
+    getattr(estimator, method)(PIXELS // 2 + 50)
+    getattr(estimator, method)(FRACTIONS)  # on the scale where white is 1
+    code = 100 * rng.normal(size=(50, 2))
+    found = estimator.inverse_transform(code, as_float=True, clip=True) * 255
+    assert_allclose([found.min(), found.max()], [0, max(PIXELS.max(), 177)], atol=1e-3)
 
 
 def test_tables_are_clipped_too():

@@ -4,13 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA, IncrementalPCA
+from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import scale
 
 from skae import AutoencoderTransformer
 from skae._data.rows import Rows
+from skae._fitting.start import fit_linear_start
 from skae._fitting.stream import Stream
 
 RNG = np.random.default_rng(0)

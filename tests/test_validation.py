@@ -530,7 +530,7 @@ def test_y_is_ignored(y):
 # Parameters
 
 BAD_PARAMETERS = {
-    "n_components": [0, -1, 2.5, "2", None],
+    "n_components": [0, -1, 2.5, "2"],
     "network": ["cnn", None, 3],
     "image_shape": ["square", 28, {28}, np.array([7, 5])],
     "channel_order": ["middle", None, -1],
@@ -808,14 +808,12 @@ def test_log_loss_refuses_values_outside_0_1(value, make, method):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_log_loss_takes_what_rounding_leaves(dtype):
-    shares = np.abs(X / np.abs(X).max()).astype(dtype)
-    beyond = shares.copy()
+    beyond = np.abs(X / np.abs(X).max()).astype(dtype)
     beyond[3, 1] = 1 + max(1e-7, np.finfo(dtype).eps)
     beyond[4, 1] = -1e-7
     assert beyond.max() > 1
-    code, expected = (codes(x, loss="log_loss") for x in (beyond, shares))
-    keep = np.delete(np.arange(30), [3, 4])
-    assert_allclose(code[keep], expected[keep], atol=0.1 * np.abs(expected).max())
+    code, expected = (codes(x, loss="log_loss") for x in (beyond, beyond.clip(0, 1)))
+    assert_allclose(code, expected, atol=1e-2)
 
 
 def test_message_of_log_loss_shows_the_digits():

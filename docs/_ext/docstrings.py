@@ -20,7 +20,13 @@ def unlink(app, what, name, obj, options, lines):
 def sign(app, what, name, obj, options, signature, return_annotation):
     """Show the signature of a class as Python sees it: that of its `__init__`."""
     if what == "class":
-        return str(inspect.signature(obj)), None
+        signature = inspect.signature(obj)
+        bare = [
+            parameter.replace(annotation=parameter.empty)
+            for parameter in signature.parameters.values()
+        ]
+        empty = signature.empty
+        return str(signature.replace(parameters=bare, return_annotation=empty)), None
     return None
 
 

@@ -399,7 +399,7 @@ def _check_dtype(X, name):
                 f"Numbers in them become numbers by {name}.astype(float); categories "
                 "need an encoder first, such as OneHotEncoder"
             )
-        raise ValueError(f"{name} is an array of strings ({X.dtype}). {advice}.")
+        raise ValueError(f"{name} is an array of strings (dtype {X.dtype}). {advice}.")
     if kind == "V":
         raise TypeError(f"{name} has the dtype {X.dtype}, raw bytes. {WANTED}.")
 

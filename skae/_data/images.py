@@ -73,7 +73,7 @@ class ImageForm:
 
     def read(self, estimator, X, min_samples=0):
         """Return X as an array or CSR matrix of numbers like those that `fit` saw."""
-        if not is_plain(X, estimator):
+        if not is_plain(X, estimator, self.image_shape):
             X = read_numbers(estimator, X, reset=False, min_samples=min_samples)
         if X.ndim > 2 and X.shape[1:] != self.image_shape:
             raise ValueError(
@@ -213,7 +213,7 @@ def warn_of_shape(X, form, estimator):
             f"{was}{n_samples} signals of {a} steps and {b} channels. If it is one "
             "image in colour, pass X[None]; if not, channel_order='last' says so."
         )
-    elif form.channel_order is None and n_samples in (3, 4) and _are_sides(a, b):
+    elif form.channel_order is None and n_samples == 3 and _are_sides(a, b):
         warn(
             f"{was}{n_samples} grey images. If it is one image in colour, pass "
             "X[None]; if not, X[..., None] says that it has no other channels."

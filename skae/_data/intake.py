@@ -26,7 +26,7 @@ __all__ = [
     "read_training_data",
 ]
 
-MOST_MAGNITUDE = 1e151
+MOST_MAGNITUDE = {"float64": 1e151, "float32": 1e36}
 ROUNDING = 1e-6  # by which resizing may leave the range of a loss
 
 
@@ -43,8 +43,8 @@ class TrainingData:
         What X, and what is to be reconstructed, looked like.
 
     seen : tuple
-        Number of rows, the smallest and largest value of X, and those of what is to be
-        reconstructed.
+        Number of rows, the smallest and largest value of X so far, and those of what is
+        to be reconstructed, in units of the dtype of the first ones.
     """
 
     rows: Rows
@@ -85,11 +85,13 @@ def read_training_data(estimator, X, sample_weight, X_target, loss, *, reset):
         if not reset:
             _check_like_target(target, target_form, estimator)
         rows = rows.copy(target=_as_rows(target, target_form, loss))
-    seen = (len(rows), *rows.limits(), *rows.output.limits())
-    _check_values(rows, seen, loss, estimator.loss)
+    _check_values(rows, loss, estimator.loss)
+    seen = *_limits_in(form, rows), *_limits_in(target_form, rows.output)
     if reset:
         _warn_of_oddities(rows, form, estimator, loss)
-    return TrainingData(rows, form, target_form, seen)
+    else:
+        seen = _widened(seen, estimator._seen)
+    return TrainingData(rows, form, target_form, (len(rows), *seen))
 
 
 def read_rows(estimator, X, *, min_samples=0):
@@ -227,21 +229,42 @@ def check_weight(sample_weight, X):
     return sample_weight
 
 
-def _check_values(rows, seen, loss, loss_name):
+def _limits_in(form, rows):
+    """Return the smallest and largest value in units of the dtype that a form has."""
+    unit = 1 if rows.full_range is None else rows.full_range
+    white = form.white_of(form.dtype) if form.is_image else None
+    return tuple(
+        limit if white in (None, unit) else limit * white / unit
+        for limit in rows.limits()
+    )
+
+
+def _widened(limits, seen):
+    """Return limits that hold those that were seen before, too."""
+    before = *seen[1:3], *seen[-2:]
+    ends = zip((min, max, min, max), limits, before, strict=True)
+    return tuple(end(now, then) for end, now, then in ends)
+
+
+def _check_values(rows, loss, loss_name):
     """Raise if values are too large to square, or out of the range of the loss."""
     name = "X" if rows.target is None else "X_target"
-    _check_magnitude(seen[1:3], "X")
-    _check_magnitude(seen[3:], name)
+    _check_magnitude(rows, "X")
+    _check_magnitude(rows.output, name)
     _check_target_range(rows.output, loss, loss_name, name)
 
 
-def _check_magnitude(limits, name):
-    """Raise if squares of such values are beyond what a double can hold."""
-    largest = max(map(abs, limits))
-    if largest > MOST_MAGNITUDE:
+def _check_magnitude(rows, name):
+    """Raise if squares, or results in the dtype of X, are beyond what it can hold."""
+    largest, dtype = max(map(abs, rows.limits())), rows.result_dtype()
+    most = MOST_MAGNITUDE[dtype]
+    if largest > most:
+        what, advice = "their squares overflow", ""
+        if dtype == "float32":
+            what, advice = "results in float32 may overflow", ", or pass float64"
         raise ValueError(
-            f"{name} has values of up to {largest:.3g}, so large that their squares "
-            f"overflow (over {MOST_MAGNITUDE:g}). Divide {name} by a constant first."
+            f"{name} has values of up to {largest:.3g}, so large that {what} (over "
+            f"{most:g}). Divide {name} by a constant first{advice}."
         )
 
 

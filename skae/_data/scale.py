@@ -9,6 +9,7 @@ from skae._warnings import warn
 
 __all__ = ["check_scale", "full_range", "warn_of_darkness"]
 
+WHITE = {("b", 1): 1, ("u", 1): 255, ("u", 2): 65535}
 FAR_FROM_WHITE = 10  # no noise gets there, but pixels from 0 to 255 do
 MOST_IMAGES = 256  # to look at
 BITS_OF_PIXELS = 15  # from that on values are no fractions: four bits, eight, ...
@@ -21,7 +22,8 @@ MARGIN = 0.05  # of a range; so far out of it a mean may be
 
 def full_range(dtype):
     """Return the value of a white pixel, or None if the dtype does not say it."""
-    return {"bool": 1, "uint8": 255, "uint16": 65535}.get(np.dtype(dtype).name)
+    dtype = np.dtype(dtype)
+    return WHITE.get((dtype.kind, dtype.itemsize))
 
 
 def check_scale(X, dtype, limits=None, *, is_signal=False):
@@ -170,9 +172,11 @@ def _has_mean_outside(X, low, high):
     some = _some(X)
     n_values = math.prod(some.shape)
     mean = float(some.sum(dtype=np.float64)) / n_values
+    margin = MARGIN * (high - low)
+    if low - margin <= mean <= high + margin:
+        return False
     values = some.data if sp.issparse(some) else some
-    noise = 4 * float(values.std(dtype=np.float64)) / math.sqrt(n_values)
-    margin = MARGIN * (high - low) + noise
+    margin += 4 * float(values.std(dtype=np.float64)) / math.sqrt(n_values)
     return not low - margin <= mean <= high + margin
 
 

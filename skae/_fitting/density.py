@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import warnings
 
 import numpy as np
 from sklearn import config_context
@@ -26,19 +27,25 @@ def fit_density(density, net, rows, scale, seed):
         rows = rows.copy(index=index, sample_weight=None)
     code = net.codes(rows) * scale
     if density == "gaussian_mixture":
-        density = GaussianMixture(min(N_GAUSSIANS, len(code)), random_state=seed)
+        least = 1e-6 * scale**2  # variance; 1e-6 would be in units of X
+        n_gaussians = min(N_GAUSSIANS, len(code))
+        density = GaussianMixture(n_gaussians, reg_covar=least, random_state=seed)
     with config_context(array_api_dispatch=False):
         return clone(density).fit(code)
 
 
 def draw_codes(density, n_samples, random_state):
     """Return codes drawn from a density as scikit-learn's ones do it."""
-    if "random_state" in inspect.signature(density.sample).parameters:
-        return density.sample(n_samples, random_state=random_state)
-    density = copy.deepcopy(density)
-    if "random_state" in density.get_params():
-        density.set_params(random_state=random_state)
-    code = density.sample(n_samples)
+    parameters, options = inspect.signature(density.sample).parameters, {}
+    if "random_state" in parameters:
+        options = {"random_state": random_state}
+    elif "random_state" in density.get_params():
+        density = copy.deepcopy(density).set_params(random_state=random_state)
+    with warnings.catch_warnings():  # NumPy's tolerance is meant for variances of one
+        warnings.filterwarnings("ignore", "covariance is not symmetric")
+        code = density.sample(n_samples, **options)
+    if options:
+        return code
     code = code[0] if isinstance(code, tuple) else code
     return code[random_state.permutation(n_samples)]  # a mixture sorts them
 

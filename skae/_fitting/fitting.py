@@ -21,7 +21,7 @@ from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import make_plan
 from skae._fitting.shares import explained_shares
-from skae._fitting.start import fit_linear_start
+from skae._fitting.start import check_spread, fit_linear_start
 from skae._fitting.stream import ROWS_TO_COMPARE_BY, Stream, losses_above
 from skae._fitting.train import Trained, Training, one_cycle
 from skae._fitting.user_callbacks import (
@@ -34,6 +34,7 @@ from skae._fitting.verdict import (
     hold_out,
     judge,
     mean_loss,
+    warn_if_coarse,
     warn_if_nothing_learnt,
     warn_if_poor,
 )
@@ -164,7 +165,8 @@ class Fitting:
             if self._is_far_below():
                 self._start_again()
             self.verdict = Verdict.none("partial_fit holds no rows out")
-            self._finish()
+            rows = self._standardized(self.rows).copy(corrupt=None)
+            self.explained_variance_ratio = self._explained_shares(rows)
         return self
 
     def _may_settle(self):
@@ -309,6 +311,7 @@ class Fitting:
     def _build(self, network, start):
         """Set an untrained net at a linear start."""
         self.start = start
+        self._check_spread()
         self.net = build_net_at(
             start,
             network,
@@ -318,6 +321,19 @@ class Fitting:
             self.plan,
             self.streams,
         )
+
+    def _check_spread(self):
+        """Raise if a part that does not follow the units of X cannot work in them."""
+        estimator, dtypes = self.estimator, {self.plan.precision}
+        dtypes.add(self.rows.result_dtype())
+        dtype = "float64" if dtypes == {"float64"} else "float32"
+        check = partial(check_spread, self.start, dtype)
+        if not self.parts.loss.standardized:
+            check("loss", estimator.loss, True)
+        if self.parts.bottleneck.has_prior:
+            check("bottleneck", estimator.bottleneck, False)
+        if estimator.density is not None:
+            check("density", estimator.density, False)
 
     def _train(self, learnt, valid, is_continued):
         """Train the net, and keep what held-out rows prove."""
@@ -329,6 +345,8 @@ class Fitting:
         rows = self._standardized(learnt if valid is None else valid)
         has_rival = self.parts.has_rival
         warn_if_poor(self.net, self.start, rows, has_rival=has_rival)
+        if not self.parts.has_costs:
+            warn_if_coarse(self.net, self.start, rows, self.estimator.loss)
         is_start = valid is not None and self.trained.is_start
         if is_start and not self.interrupted:
             warn_if_nothing_learnt(self.net)

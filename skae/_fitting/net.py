@@ -14,7 +14,7 @@ from skae._data.rows import BatchIterator
 from skae._files.archive import with_tensors, without_tensors
 from skae._fitting.inference import NOT_IN_TRAINING, InferenceNet, sample_losses
 from skae._fitting.user_callbacks import as_skorch_tells, is_caching, prepare, tell
-from skae._runtime import is_out_of_memory
+from skae._runtime import compiled, is_out_of_memory
 from skae._warnings import warn
 
 __all__ = ["AutoencoderNet", "StopTraining", "sample_losses"]
@@ -443,11 +443,8 @@ class AutoencoderNet(InferenceNet):
         is False, True or the name of a backend of torch.compile.
         """
         if compiles:
-            self.compiled_ = torch.compile(
-                self.module_.sample,
-                backend="inductor" if compiles is True else compiles,
-                isolate_recompiles=True,  # else the ninth fit would train uncompiled
-            )
+            backend = "inductor" if compiles is True else compiles
+            self.compiled_ = compiled(self.module_.sample, backend)
         self.penalty_ = penalty
         self.optimizer, self.lr, self.schedule_ = optimizer, lr, schedule
         self.batch_size, self.max_epochs = batch_size, max_epochs

@@ -14,6 +14,7 @@ import torch
 EXACT_SIZE = 1024  # largest matrix that is decomposed exactly
 WIDE = 256  # features from which products of many float32 rows are made in float32
 POWER_ITERATIONS = 10
+MOST_SPREAD = {"float64": 1e150, "float32": 1e30}
 
 
 @dataclass
@@ -260,8 +261,32 @@ def _axes_by_iteration(rows, n_components, generator):
 
 def check_start(start):
     """Raise if the mean or the variance of X is beyond what a double can hold."""
-    if not (np.isfinite(start.mean).all() and start.scale < 1e150):
+    if not (np.isfinite(start.mean).all() and start.scale < MOST_SPREAD["float64"]):
         raise ValueError(
             "X has values so large that their mean or spread overflows. Divide X by a "
             "constant first."
         )
+
+
+def check_spread(start, dtype, name, value, compares):
+    """Raise if X is too small or too large for what does not follow its units.
+
+    That is a part of the user's, `value` of the parameter `name`. `compares` tells
+    whether it compares with X itself: then squares of errors count, in units of X.
+    """
+    output = start.output if compares else start
+    most = MOST_SPREAD[dtype]
+    least = most**-0.5 if compares else 1 / most
+    size = output.scale if start.spread.any() else 0.0
+    if compares:
+        size = max(size, np.abs(output.mean).max())
+    if size == 0 or least <= size <= most:
+        return
+    word, verb = ("small", "Multiply") if size < least else ("large", "Divide")
+    advice = f"{verb} X by a constant first"
+    if dtype == "float32":
+        advice += ", or pass float64 and set precision='float64'"
+    raise ValueError(
+        f"X has values of about {size:.3g}, which is too {word} for {name}={value!r} "
+        f"in {dtype}: it needs {least:.3g} to {most:g}. {advice}."
+    )

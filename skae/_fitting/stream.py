@@ -82,7 +82,10 @@ class Stream:
         if start.n_samples is None or start.components is None:
             return replace(cls.empty(*sizes), is_trained=True)
         n_samples = start.n_samples
-        roots = [start.components * start.spread[:, None], *(s.slopes for s in sides[1:])]
+        roots = [
+            start.components * start.spread[:, None],
+            *(s.slopes for s in sides[1:]),
+        ]
         scales = np.repeat([side.scale for side in sides], sizes)
         return cls(
             float(n_samples),

@@ -21,6 +21,7 @@ __all__ = [
     "hold_out",
     "judge",
     "mean_loss",
+    "warn_if_coarse",
     "warn_if_nothing_learnt",
     "warn_if_poor",
 ]
@@ -29,6 +30,7 @@ logger = logging.getLogger("skae")
 
 STANDARD_ERRORS = 2.0  # of the gain; what a network has to prove in large samples
 ROWS_TO_WARN_BY = 5000  # at most
+COARSE, ROUGHLY = 2.0, 0.02  # what is left of the variance, beside what PCA leaves
 MARGIN = 1e-3  # of the mean's loss; a rival closer than that is not worth a warning
 
 
@@ -227,6 +229,35 @@ def warn_if_poor(net, start, rows, *, has_rival):
                 ConvergenceWarning,
             )
             return
+
+
+def warn_if_coarse(net, start, rows, loss_name):
+    """Warn if a loss in data space leaves much more of the variance than PCA does."""
+    rows, loss = rows.thinned(ROWS_TO_WARN_BY), net.criterion_
+    if loss.standardized or not loss.estimates_mean or start.components is None:
+        return
+    mean, scale = torch.from_numpy(start.output.mean), start.output.scale
+
+    def squares(output, target):
+        return (output - (target - mean.to(target)) / scale).square().mean(1)
+
+    def standardized(x):
+        X_hat = loss.inverse_link(net.infer(x))
+        return (X_hat - mean.to(X_hat)) / scale
+
+    pca = partial(start.reconstruct, units=rows)
+    left, pca_left = (
+        mean_loss(sample_losses(rows, squares, predict), rows.weights())
+        for predict in (standardized, pca)
+    )
+    if left > COARSE * pca_left + ROUGHLY:
+        warn(
+            "The autoencoder reconstructs worse than PCA with as many components: "
+            f"it leaves {left:.2g} of the variance, PCA {pca_left:.2g}. "
+            f"loss={loss_name!r} asks for more than squared errors; if these count, "
+            "train longer (max_epochs) or choose another loss.",
+            ConvergenceWarning,
+        )
 
 
 def warn_if_nothing_learnt(net):

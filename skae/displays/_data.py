@@ -107,7 +107,11 @@ def image_form_of(estimator, rows, image_shape, channel_order):
 def component_names_of(estimator, n_components):
     """Return a name for each component, with its share of the variance if known."""
     names = [f"component {component}" for component in range(n_components)]
-    shares = getattr(last_step(estimator), "explained_variance_ratio_", None)
+    last = last_step(estimator)
+    shares = getattr(last, "explained_variance_ratio_", None)
+    is_network = getattr(last, "proven_", False) is not False
+    if is_network and getattr(last, "bottleneck", None) is None:
+        shares = None  # a linear reconstruction's, which a network is not
     if shares is None or len(shares) != n_components:
         return names
     return [
