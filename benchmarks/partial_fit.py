@@ -3,7 +3,9 @@
     python benchmarks/partial_fit.py [--data FOLDER] [--sets NAME ...]
 
 Gives each piece to both, and compares the share of the variance of all rows (also those
-to come) that they rebuild. At most 6,000 rows, at random; X as it is and standardised.
+to come) that they rebuild. At most 6,000 rows, at random, twice: in eight pieces or more
+of 50 to 500 rows, and the first 1,000 of them in pieces of 10. X as it is and
+standardised.
 """
 
 import itertools
@@ -18,6 +20,7 @@ from skae import AutoencoderTransformer
 
 MOST_ROWS = 6000
 N_PIECES, SMALLEST, LARGEST = 8, 50, 500
+SMALL_PIECE, ROWS_IN_SMALL_PIECES = 10, 1000
 SIZES = (2, 8)
 N_PASSES = 2
 
@@ -27,9 +30,8 @@ def rebuilt(X, X_hat):
     return 1 - np.square(X - X_hat).sum() / np.square(X - X.mean(0)).sum()
 
 
-def differences(X, n_components):
+def differences(X, n_components, size):
     """Return by how much skae's share is above IncrementalPCA's after each piece."""
-    size = int(np.clip(len(X) // N_PIECES, SMALLEST, LARGEST))
     pieces = [X[start : start + size] for start in range(0, len(X) - size + 1, size)]
     pca = IncrementalPCA(n_components)
     autoencoder = AutoencoderTransformer(n_components, random_state=0)
@@ -46,11 +48,16 @@ def results(name, folder):
     """Yield a row for each size of code, as it is and standardised."""
     X, _, _ = load(name, folder)
     X = np.random.RandomState(0).permutation(X)[:MOST_ROWS].astype(np.float64)
-    for n_components, is_scaled in itertools.product(SIZES, (False, True)):
+    size = int(np.clip(len(X) // N_PIECES, SMALLEST, LARGEST))
+    pieces = (len(X), size), (ROWS_IN_SMALL_PIECES, SMALL_PIECE)
+    cases = itertools.product(pieces, SIZES, (False, True))
+    for (n_rows, size), n_components, is_scaled in cases:
         if n_components < X.shape[1]:
-            gains, share = differences(scale(X) if is_scaled else X, n_components)
+            rows = scale(X[:n_rows]) if is_scaled else X[:n_rows]
+            gains, share = differences(rows, n_components, size)
             yield {
                 "set": name,
+                "rows of a piece": size,
                 "standardised": "yes" if is_scaled else "no",
                 "components": n_components,
                 "worst piece": min(gains),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections.abc import Sequence
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -19,12 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from skae._data.intake import (
     check_n_samples,
     check_weight,
+    features_kept_on_error,
     read_code_rows,
     read_compared_rows,
     read_rows,
     read_training_data,
 )
-from skae._files.state import LEARNT, describe, restore
+from skae._files.pickles import pickled, unpickled
 from skae._fitted import FittedAttributes, is_quantized
 from skae._fitting.callbacks import SklearnCallbacks
 from skae._fitting.density import check_density, draw_codes
@@ -34,10 +33,12 @@ from skae._fitting.parameters import (
     check_parameters,
     check_same_structure,
 )
-from skae._fitting.parts import check_parts, read_parts
-from skae._fitting.plan import SOLVERS, solver_class_and_options
+from skae._fitting.parts import NAMED, check_parts, read_parts
+from skae._fitting.pieces import PieceFitting
+from skae._fitting.plan import SOLVERS
 from skae._fitting.user_callbacks import copied
 from skae._inference import (
+    codes_between,
     encode,
     map_rows,
     output,
@@ -87,15 +88,6 @@ from skae.penalties import PENALTIES, Penalty
 if TYPE_CHECKING:
     from skorch.callbacks import Callback
     from torch.optim import Optimizer
-
-
-PARTS = {  # what names stand for
-    "loss": LOSSES,
-    "bottleneck": BOTTLENECKS,
-    "penalty": PENALTIES,
-    "corruption": CORRUPTIONS,
-    "density": {"gaussian_mixture": "GaussianMixture"},  # imported where needed
-}
 
 
 class AutoencoderTransformer(
@@ -626,7 +618,7 @@ class AutoencoderTransformer(
         ValueError
             If there is no such parameter.
         """
-        check_nested(self, params, PARTS)
+        check_nested(self, params, NAMED)
         return super().set_params(**params)
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -679,8 +671,8 @@ class AutoencoderTransformer(
             fitted.
         """
         previous = self._previous() if self.warm_start else None
-        with self._features_kept_on_error():
-            fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
+        with features_kept_on_error(self):
+            fitting = self._begin(Fitting, previous, X, sample_weight, X_target)
             fitting.fit(previous)
         return self._publish(fitting)
 
@@ -701,8 +693,8 @@ class AutoencoderTransformer(
         is kept as a few directions, not as rows. Nothing is held out, so `proven_` is
         None.
 
-        With ``early_stopping=False``, an `X_target`, or where PCA does not do what is
-        asked for (see `proven_`), each call trains, from the mean, the scale and the
+        With ``early_stopping=False``, ``init="random"``, a penalty, or a bottleneck
+        that PCA does not have, each call trains, from the mean, the scale and the
         linear start of the first one. A `learning_rate` that is given stays constant.
 
         Parameters
@@ -731,9 +723,9 @@ class AutoencoderTransformer(
             is then as it was before the call.
         """
         previous = self._previous()
-        with self._features_kept_on_error():
-            fitting = self._begin(X, sample_weight, X_target, reset=previous is None)
-            fitting.partial_fit(previous, getattr(self, "_stream", None))
+        with features_kept_on_error(self):
+            fitting = self._begin(PieceFitting, previous, X, sample_weight, X_target)
+            fitting.fit(previous, getattr(self, "_stream", None))
         return self._publish(fitting)
 
     def transform(self, X: MatrixLike) -> Array:
@@ -893,16 +885,10 @@ class AutoencoderTransformer(
             The rows on each way, in the space of the data.
         """
         check_n_samples(n_steps, "n_steps")
-        a, b = encode(self, X_a), encode(self, X_b)
-        if len(a) != len(b):
-            raise ValueError(
-                f"X_a has {len(a)} rows, but X_b has {len(b)}; each row of X_a needs "
-                "the row of X_b to go to."
-            )
-        share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
-        code = (a[:, None] * (1 - share) + b[:, None] * share).reshape(-1, a.shape[1])
-        X_new = self.inverse_transform(code, as_float=as_float, clip=clip)
-        return X_new.reshape(len(a), n_steps, *X_new.shape[1:])
+        code = codes_between(encode(self, X_a), encode(self, X_b), n_steps)
+        flat = code.reshape(-1, code.shape[2])
+        X_new = self.inverse_transform(flat, as_float=as_float, clip=clip)
+        return X_new.reshape(*code.shape[:2], *X_new.shape[1:])
 
     @available_if(is_quantized)
     def quantize(self, X: MatrixLike) -> Array:
@@ -1034,27 +1020,15 @@ class AutoencoderTransformer(
 
     # Fit
 
-    @contextmanager
-    def _features_kept_on_error(self):
-        """Let a fit that fails leave a fitted estimator with the features it knows."""
-        names = ("n_features_in_", "feature_names_in_")
-        known = {name: vars(self)[name] for name in names if name in vars(self)}
-        try:
-            yield
-        except Exception:
-            if hasattr(self, "net_"):
-                vars(self).pop("feature_names_in_", None)
-                vars(self).update(known)
-            raise
-
     def _previous(self):
         """Return the net and the start of an earlier fit, or None."""
         if not hasattr(self, "net_"):
             return None
         return self.net_, self._start
 
-    def _begin(self, X, sample_weight, X_target, *, reset):
-        """Check parameters and data, and return the fit, ready to run."""
+    def _begin(self, kind, previous, X, sample_weight, X_target):
+        """Check parameters and data, and return a fit of a kind, ready to run."""
+        reset = previous is None
         check_parameters(self)
         parts = read_parts(self)
         data = read_training_data(
@@ -1068,7 +1042,7 @@ class AutoencoderTransformer(
         report = None
         if hasattr(self, "_init_callback_context"):
             report = SklearnCallbacks(self, data.rows)
-        return Fitting(self, data, parts, self._random_streams(reset), report)
+        return kind(self, data, parts, self._random_streams(reset), report)
 
     def _random_streams(self, reset):
         """Return new random streams, or those left behind by the fit to go on from."""
@@ -1086,29 +1060,15 @@ class AutoencoderTransformer(
             raise fitting.trained.late_error
         return self
 
-    # Pickles hold numbers and arrays instead of objects of torch and skorch: small,
-    # readable by other versions, and without code of skorch's that runs on loading.
+    # Pickles hold numbers and arrays instead of objects of torch and skorch.
 
     def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "net_" not in state:
-            return state
-        facts, arrays = describe(self)
-        for name in LEARNT:
-            del state[name]
-        arrays = {name: _as_array(x) for name, x in arrays.items()}
-        return {**state, "_learnt": (json.dumps(facts), arrays)}
+        return pickled(self, super().__getstate__())
 
     def __setstate__(self, state):
-        state = dict(state)
-        learnt = state.pop("_learnt", None)
+        state, learnt = unpickled(state)
         super().__setstate__(state)
-        if learnt is not None:
-            facts, arrays = learnt
-            tensors = {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}
-            solver = solver_class_and_options(self.solver)[0]
-            learnt = restore(json.loads(facts), tensors, self._structure, solver)
-            vars(self).update(learnt)
+        vars(self).update(learnt)
 
     # What scikit-learn asks
 
@@ -1139,9 +1099,3 @@ class AutoencoderTransformer(
         tags.input_tags.positive_only = lowest >= 0
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _as_array(x):
-    """Return a tensor or array as a contiguous array."""
-    x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
-    return np.ascontiguousarray(x).reshape(x.shape)

@@ -8,6 +8,7 @@ from skae._fitting.start import fit_mean
 from skae._runtime import choose_threads, in_halves, inference_modes, torch_threads
 
 __all__ = [
+    "codes_between",
     "encode",
     "map_rows",
     "output",
@@ -25,6 +26,17 @@ def encode(estimator, X):
     map_rows(estimator, lambda module, x, target: module.encode(x), rows, out=code)
     code *= estimator.scale_
     return code
+
+
+def codes_between(a, b, n_steps):
+    """Return codes of shape (n_samples, n_steps, n_components), both ends included."""
+    if len(a) != len(b):
+        raise ValueError(
+            f"X_a has {len(a)} rows, but X_b has {len(b)}; each row of X_a needs the "
+            "row of X_b to go to."
+        )
+    share = np.linspace(0, 1, n_steps, dtype=a.dtype)[None, :, None]
+    return a[:, None] * (1 - share) + b[:, None] * share
 
 
 def map_rows(estimator, function, rows, out, finish=lambda result: result):

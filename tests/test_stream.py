@@ -4,13 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA, IncrementalPCA
+from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import scale
 
 from skae import AutoencoderTransformer
 from skae._data.rows import Rows
+from skae._fitting.start import fit_linear_start
 from skae._fitting.stream import Stream
 
 RNG = np.random.default_rng(0)
@@ -116,3 +119,34 @@ def test_going_on_after_fit_keeps_what_was_proven():
     model.partial_fit(DIGITS[:300])
     assert model.proven_ is None
     assert model.score(DIGITS) > before - 0.01
+
+
+def test_stream_with_targets_is_least_squares_on_the_code():
+    X, y = WINE[:, :6], WINE[:, 6:] @ np.diag(np.arange(1.0, 8.0)) + 3
+    stream = Stream.empty(6, 7)
+    for start in range(0, len(X), 20):
+        place = slice(start, start + 20)
+        stream = stream.with_rows(Rows(X[place], target=Rows(y[place])), 2)
+    start, pca = stream.start(2), PCA(2).fit(X)
+    code = torch.from_numpy(pca.transform(X)) * torch.from_numpy(
+        np.sign((start.components * pca.components_).sum(1))
+    )
+    units = Rows(X, target=Rows(y))
+    found = start.target.predict(code / 1.0, start, units)
+    expected = LinearRegression().fit(code.numpy(), y).predict(code.numpy())
+    assert_allclose(found.numpy(), expected, atol=1e-8)
+    assert start.target.scale == pytest.approx(np.sqrt(y.var(0).mean()))
+
+
+@pytest.mark.parametrize("has_target", [False, True])
+def test_stream_goes_on_from_what_a_start_knows(has_target):
+    target = Rows(WINE[:, 4:]) if has_target else None
+    rows = Rows(WINE[:, :4], target=target)
+    start = fit_linear_start(rows, 4, None)
+    found = Stream.after_fit(start).start(4)
+    assert_allclose(found.components, start.components, atol=1e-9)
+    assert_allclose(found.spread, start.spread)
+    assert found.scale == pytest.approx(start.scale)
+    if has_target:
+        assert_allclose(found.target.slopes, start.target.slopes, atol=1e-9)
+        assert found.target.scale == pytest.approx(start.target.scale)

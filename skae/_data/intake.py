@@ -1,6 +1,7 @@
 """The one way in: X, X_target and sample_weight become checked rows and a form."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -20,6 +21,7 @@ __all__ = [
     "TrainingData",
     "check_n_samples",
     "check_weight",
+    "features_kept_on_error",
     "read_code_rows",
     "read_compared_rows",
     "read_rows",
@@ -70,7 +72,10 @@ def read_training_data(estimator, X, sample_weight, X_target, loss, *, reset):
 
     reset : bool
     """
-    X = _read_first(estimator, X) if reset else estimator._form.read(estimator, X, 1)
+    if reset:
+        X = read_numbers(estimator, X, reset=True)
+    else:
+        X = estimator._form.read(estimator, X, 1)
     target = None if X_target is None else read_target(X_target, X.shape[0])
     if sample_weight is not None:
         sample_weight = check_weight(sample_weight, X)
@@ -125,8 +130,18 @@ def read_code_rows(estimator, X):
     return rows.copy(dtype=rows.result_dtype())
 
 
-def _read_first(estimator, X):
-    return read_numbers(estimator, X, reset=True)
+@contextmanager
+def features_kept_on_error(estimator):
+    """Let a fit that fails leave a fitted estimator with the features it knows."""
+    names = ("n_features_in_", "feature_names_in_")
+    known = {name: vars(estimator)[name] for name in names if name in vars(estimator)}
+    try:
+        yield
+    except Exception:
+        if estimator.__sklearn_is_fitted__():
+            vars(estimator).pop("feature_names_in_", None)
+            vars(estimator).update(known)
+        raise
 
 
 def _counting(X, target, sample_weight):

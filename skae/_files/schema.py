@@ -238,9 +238,10 @@ STATE = {
     "pieces?": maybe(
         {
             "n_samples": NOT_NEGATIVE,
-            "total": NOT_NEGATIVE,
             "rate": POSITIVE,
             "is_trained": BOOL,
+            "n_compared": INDEX,
+            "lag": NUMBER,
         }
     ),
     "streams?": maybe({"order": ANY, "seeds": {"split": INDEX, "lent": INDEX}}),

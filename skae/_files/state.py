@@ -165,13 +165,16 @@ def restore(facts, tensors, structure, solver, *, is_foreign=False):
     )
     if is_foreign and isinstance(structure["network"], str):
         check_finite(net.module_.state_dict())
+    n_targets = 0 if start.target is None else len(start.target.mean)
     net.optimizer_state_ = restore_optimizer(
         facts.get("optimizer"), tensors, net, solver, is_foreign=is_foreign
     )
     return {
         **described(net, start, form, net.module_.n_kept),
         "_target_form": target_form,
-        "_stream": restore_pieces(facts.get("pieces"), tensors, len(start.mean)),
+        "_stream": restore_pieces(
+            facts.get("pieces"), tensors, len(start.mean), n_targets
+        ),
         "verdict_": facts.get("verdict", UNKNOWN_VERDICT),
         "_X_dtype": facts.get("X_dtype", "float64"),
         "_streams": restore_streams(facts.get("streams"), tensors),

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 N_STATES = 624  # of torch's Mersenne Twister
+STREAM_ARRAYS = ("mean", "root", "squares")
+STREAM_FACTS = ("n_samples", "rate", "is_trained", "n_compared", "lag")
 
 
 def describe_optimizer(net, arrays):
@@ -125,31 +127,23 @@ def describe_pieces(stream, arrays):
     """Return facts of what `partial_fit` knows of earlier pieces, or None."""
     if stream is None:
         return None
-    arrays |= {"pieces.mean": stream.mean, "pieces.root": stream.root}
-    return {
-        "n_samples": float(stream.n_samples),
-        "total": float(stream.total),
-        "rate": float(stream.rate),
-        "is_trained": bool(stream.is_trained),
-    }
+    arrays |= {f"pieces.{name}": getattr(stream, name) for name in STREAM_ARRAYS}
+    return {name: getattr(stream, name) for name in STREAM_FACTS}
 
 
-def restore_pieces(facts, tensors, n_features):
+def restore_pieces(facts, tensors, n_features, n_targets):
     """Undo `describe_pieces`."""
     if facts is None:
         return None
-    mean, root = (tensors[f"pieces.{name}"].numpy() for name in ("mean", "root"))
-    check_array("pieces.mean", mean, (n_features,))
-    check_array("pieces.root", root, (len(root), n_features))
-    check_finite({"pieces.mean": mean, "pieces.root": root})
-    return Stream(
-        facts["n_samples"],
-        mean,
-        root,
-        facts["total"],
-        facts["rate"],
-        facts["is_trained"],
-    )
+    arrays = {name: tensors[f"pieces.{name}"].numpy() for name in STREAM_ARRAYS}
+    n_columns = n_features + n_targets
+    check_array("pieces.mean", arrays["mean"], (n_columns,))
+    check_array("pieces.squares", arrays["squares"], (n_columns,))
+    check_array("pieces.root", arrays["root"], (len(arrays["root"]), n_columns))
+    check_finite({f"pieces.{name}": x for name, x in arrays.items()})
+    if arrays["squares"].min() < 0:
+        raise SchemaError("the squares of earlier pieces are below zero.")
+    return Stream(**arrays, **facts, n_targets=n_targets)
 
 
 def describe_streams(streams, arrays):

@@ -8,7 +8,7 @@ from torch import nn
 from skae._fitting.start import positive_spread
 from skae._runtime import undrawn, unrounded
 
-__all__ = ["Codec", "PCAStart", "link_at_mean"]
+__all__ = ["Codec", "PCAStart", "linear_output", "link_at_mean"]
 
 
 class Codec(nn.Module):
@@ -182,3 +182,18 @@ def link_at_mean(start, loss):
     mean, scale = start.output.mean, start.output.scale
     rise = loss.link(mean + scale) - loss.link(mean - scale)
     return loss.link(mean), rise / 2
+
+
+def linear_output(start, loss, X, units):
+    """Return what a net at `start` makes of a batch of the standardised rows `units`.
+
+    They may be standardised by another mean and scale than those of `start`.
+    """
+    X_hat = start.reconstruct(X, units)
+    if loss.standardized:
+        return X_hat
+    own, others = start.output, units.output
+    bias, slope = link_at_mean(start, loss)
+    slope = slope * (others.scale / own.scale)
+    bias = bias + slope * (others.mean - own.mean) / others.scale
+    return torch.from_numpy(bias).to(X) + torch.from_numpy(slope).to(X) * X_hat

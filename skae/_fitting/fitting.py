@@ -17,13 +17,11 @@ from skae._fitting.build import build_net_at, new_network
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
-from skae._fitting.inference import sample_losses
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import make_plan
 from skae._fitting.shares import explained_shares
 from skae._fitting.start import check_spread, fit_linear_start
-from skae._fitting.stream import Stream
 from skae._fitting.train import Trained, Training, one_cycle
 from skae._fitting.user_callbacks import (
     check_monitors,
@@ -47,12 +45,10 @@ logger = logging.getLogger("skae")
 ROWS_TO_ADVISE_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
 ROWS_TO_ORDER_BY = 2000  # at most
-ROWS_TO_COMPARE_BY = 20  # at least, of a piece of `partial_fit`
-SLACK = 0.005  # of the variance; rows that PCA has seen flatter it
 
 
 class Fitting:
-    """One call of `fit` or `partial_fit`.
+    """One call of `fit`.
 
     Parameters
     ----------
@@ -140,75 +136,6 @@ class Fitting:
         if self.checkpoint is not None and not self.interrupted:
             self.checkpoint.remove()
         return self
-
-    def partial_fit(self, previous=None, stream=None):
-        """Train one epoch on all rows; `stream` knows the rows of earlier calls.
-
-        Where PCA is a rival, the start is PCA of all rows so far until there are enough
-        of them, and again whenever the network turns out to be worse.
-        """
-        self.is_partial = True
-        check_monitors(self.estimator.callbacks, "partial_fit holds out no rows")
-        with self._begun(self.rows, 1, previous):
-            if self._may_settle():
-                self._settle(stream, previous)
-            if self.stream is None or self.stream.is_trained:
-                is_auto = self.estimator.learning_rate == "auto"
-                schedule = self._schedule(len(self.rows)) if is_auto else None
-                self._run(self.rows, None, schedule)
-            else:
-                warn_if_untrained(self.estimator.callbacks, self.stream.n_samples)
-            if self.stream is not None and self._is_worse(self.stream, SLACK):
-                self._start_again()
-            self.verdict = Verdict.none("partial_fit holds no rows out")
-            rows = self._standardized(self.rows).copy(corrupt=None)
-            self.explained_variance_ratio = self._explained_shares(rows)
-        return self
-
-    def _may_settle(self):
-        """Tell whether PCA of all rows so far is a rival that one asked for."""
-        is_wanted = self.estimator.early_stopping is not False
-        return is_wanted and self._has_rival and self.rows.target is None
-
-    def _settle(self, stream, previous):
-        """Take the rows into the stream, and begin where they say."""
-        if stream is None:
-            stream = Stream.empty(self.rows.n_features)
-            if previous is not None:
-                stream = Stream.after_fit(self.start)
-        n_components = len(self.start.spread)
-        self.stream = stream.with_rows(self.rows, n_components)
-        if not stream.is_trained:
-            if stream.n_samples > 0:
-                self._start_again()
-            self.stream.is_trained = self.stream.is_settled()
-        elif stream.n_samples > 0 and (is_worse := self._is_worse(stream)) is not None:
-            if is_worse:
-                self._start_again()
-            else:
-                self.stream.earn()
-        if self.estimator.learning_rate == "auto":
-            self.plan.learning_rate *= self.stream.rate
-
-    def _is_worse(self, stream, slack=0.0):
-        """Tell whether the net reconstructs the rows worse than PCA of a stream.
-
-        None if they are too few to tell.
-        """
-        if len(self.rows) < ROWS_TO_COMPARE_BY:
-            return None
-        rows, pca = self._standardized(self.rows), stream.start(len(self.start.spread))
-        reconstruct, weights = partial(pca.reconstruct, units=rows), rows.weights()
-        pca_losses = sample_losses(rows, self.parts.loss, reconstruct)
-        return self._mean_loss(rows) > mean_loss(pca_losses, weights) + slack
-
-    def _start_again(self):
-        """Make the net PCA of all rows of the stream."""
-        history, callbacks = self.net.history, self.net.callbacks_
-        start = self.stream.start(len(self.start.spread))
-        self._build(self._new(self.rows), start)
-        self.net.history, self.net.callbacks_ = history, callbacks
-        self.stream.lose()
 
     @property
     def _has_rival(self):
@@ -421,24 +348,30 @@ class Fitting:
 
     def _finish(self):
         """Learn what is asked for besides the net, once that is settled."""
-        rows = self._standardized(self.rows).copy(corrupt=None)
-        self.explained_variance_ratio = self._explained_shares(rows)
+        rows = self._plain_rows()
+        self._measure_shares(rows)
         if self.estimator.density is not None:
             seed = self.streams.split_seed % 2**32
             self.density = fit_density(
                 self.estimator.density, self.net, rows, self.start.scale, seed
             )
 
-    def _explained_shares(self, rows):
-        """Return the share of the variance that each component adds; set `n_kept`."""
+    def _plain_rows(self):
+        """Return all rows as the net wants them, not corrupted."""
+        return self._standardized(self.rows).copy(corrupt=None)
+
+    def _measure_shares(self, rows):
+        """Set the share of the variance that each component adds, and `n_kept`."""
         if not self.parts.bottleneck.is_ordered:
             is_pca = self.verdict.proven is False
-            return self.start.shares() if is_pca else explained_shares(self.net, rows)
+            shares = self.start.shares() if is_pca else explained_shares(self.net, rows)
+            self.explained_variance_ratio = shares
+            return
         shares = self.net.explained_shares(rows.thinned(ROWS_TO_ORDER_BY))
         if isinstance(self.estimator.n_components, float):
             self.n_kept = _fewest(shares, self.estimator.n_components)
             self.net.module_.n_kept = self.n_kept
-        return np.diff(shares, prepend=0.0)[: self.n_kept]
+        self.explained_variance_ratio = np.diff(shares, prepend=0.0)[: self.n_kept]
 
     def _advise(self):
         """Warn of what is odd about the data or the code."""
@@ -447,8 +380,7 @@ class Fitting:
         if not self.data.form.is_image and self.parts.loss.standardized:
             names = getattr(self.estimator, "feature_names_in_", None)
             advise_on_columns(self.rows, names)
-        rows = self._standardized(self.rows).copy(corrupt=None)
-        rows = rows.thinned(ROWS_TO_ADVISE_BY)
+        rows = self._plain_rows().thinned(ROWS_TO_ADVISE_BY)
         spread = self.net.code_spread(rows)
         advise_on_code(spread, self.start, self.parts.bottleneck.has_prior)
         is_trained = self.verdict.proven is not False and self.start.spread.any()

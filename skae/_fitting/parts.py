@@ -13,6 +13,14 @@ from skae.corruption import CORRUPTIONS, CallableCorruption, Corruption, Feature
 from skae.losses import LOSSES, CallableLoss, Loss
 from skae.penalties import PENALTIES, CallablePenalty, Penalty
 
+NAMED = {  # what names stand for, by parameter
+    "loss": LOSSES,
+    "bottleneck": BOTTLENECKS,
+    "penalty": PENALTIES,
+    "corruption": CORRUPTIONS,
+    "density": {"gaussian_mixture": "GaussianMixture"},  # imported where needed
+}
+
 
 @dataclass
 class Parts:
@@ -37,10 +45,14 @@ class Parts:
         return type(self.bottleneck) is not Bottleneck or self.penalty is not None
 
     @property
+    def keeps_pca(self):
+        """Whether PCA does all that is asked of the code."""
+        return self.bottleneck.keeps_pca and self.penalty is None
+
+    @property
     def has_rival(self):
         """Whether PCA does all that is asked for."""
-        keeps_pca = self.bottleneck.keeps_pca and self.penalty is None
-        return self.loss.standardized and keeps_pca
+        return self.loss.standardized and self.keeps_pca
 
 
 def read_parts(estimator):
