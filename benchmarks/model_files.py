@@ -2,9 +2,9 @@
 
     python benchmarks/model_files.py [--count 20000] [--damaged 80000] [--seed 0]
 
-Small models of eleven kinds are dumped (tables, images, a target, all sorts of
-bottlenecks and parts, a density, names and containers, the optimizer), and their files
-changed at random. Each is read by `skae.load`; refused is a ModelFileError.
+Small models of twelve kinds are dumped (tables, images, a target, all sorts of
+bottlenecks and parts, a density, names and containers, the optimizer, pieces), and
+their files changed at random. Each is read by `skae.load`; refused is a ModelFileError.
 
 Damaged: bits flipped, bytes replaced, pieces cut out, doubled, zeroed or swapped, the
 end cut off or random bytes added. Such a file is refused, or gives the same codes as
@@ -75,6 +75,7 @@ X = load_digits().data[:120]
 IMAGES = (X.reshape(-1, 8, 8) * 15).astype(np.uint8)
 TARGET = IMAGES[:, ::2, ::2]
 FRAME = pd.DataFrame(X[:, :12], columns=[f"pixel {k}" for k in range(12)])
+TRAINED = {"early_stopping": False}  # from the first piece on
 WITH_OPTIMIZER = {"keep_optimizer": True, "keep_components": True}
 
 
@@ -126,8 +127,9 @@ MODELS = {
     "target": of_target,
     "density": of_names,
     "parts": of_parts,
-    "counts": partial(of_pieces, loss="negative_binomial", solver="sgd"),
-    "optimizer": of_pieces,
+    "counts": partial(of_pieces, loss="negative_binomial", solver="sgd", **TRAINED),
+    "optimizer": partial(of_pieces, **TRAINED),
+    "pieces": of_pieces,
 }
 
 

@@ -40,6 +40,10 @@ def random_state():
     return new().set_params(random_state=np.random.RandomState(0)).fit(X)
 
 
+def trained_on(**settings):
+    return new(early_stopping=False, **settings).partial_fit(X)
+
+
 KINDS = {
     "table": lambda: new(early_stopping=True).fit(X),
     "ordered": lambda: new(0.5, bottleneck="ordered").fit(X),
@@ -49,8 +53,9 @@ KINDS = {
     "target": lambda: new(network="mlp").fit(IMAGES, X_target=IMAGES[:, ::2, ::2]),
     "density": lambda: new(density="gaussian_mixture").fit(X),
     "random state": random_state,
-    "optimizer": lambda: new(solver="sgd", loss="negative_binomial").partial_fit(X),
-    "by hand": lambda: new().partial_fit(X),
+    "optimizer": lambda: trained_on(solver="sgd", loss="negative_binomial"),
+    "by hand": lambda: trained_on(),
+    "pieces": lambda: new().partial_fit(X),
 }
 
 
@@ -295,6 +300,12 @@ TENSORS = {
     "key": ("by hand", says("optimizer.keys", [7])),
     "keys of the optimizer": ("by hand", says("optimizer.keys", [0, 0])),
     "weights": ("by hand", says("optimizer.shapes", [[3]])),
+    "rows of pieces": ("pieces", says("pieces.n_samples", -1)),
+    "rows compared": ("pieces", says("pieces.n_compared", 0.5)),
+    "lag": ("pieces", says("pieces.lag", "none")),
+    "squares of pieces": ("pieces", holds("pieces.squares", filled(-1.0))),
+    "mean of pieces": ("pieces", holds("pieces.mean", lambda x: x[:-1])),
+    "directions": ("pieces", holds("pieces.root", lambda x: x[:, :-1])),
 }
 
 
