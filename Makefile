@@ -41,10 +41,10 @@ examples: .venv/.demo
 	done
 
 test: .venv/.test
-	.venv/bin/python -m pytest -n auto $(PYTEST_FLAGS)
+	.venv/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_FLAGS)
 
 test-oldest: .venv-oldest/.test
-	.venv-oldest/bin/python -m pytest -n auto $(PYTEST_FLAGS)
+	.venv-oldest/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_FLAGS)
 
 bench: .venv/.test
 	.venv/bin/python benchmarks/speed.py

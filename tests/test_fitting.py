@@ -17,6 +17,7 @@ from skae._data.rows import Rows
 from skae._data.tables import TableForm
 from skae._fitting.fitting import Fitting
 from skae._fitting.parts import Parts
+from skae._fitting.pieces import PieceFitting
 from skae._fitting.plan import (
     SOLVERS,
     auto_alpha,
@@ -36,13 +37,13 @@ def estimator(n_components=1, **settings):
     return AutoencoderTransformer(n_components, **short | settings)
 
 
-def fitting(X, seed=0, loss=None, weight=None, **settings):
+def fitting(X, seed=0, loss=None, weight=None, kind=Fitting, **settings):
     loss = loss or SquaredError()
     data = Rows(X, weight, standardized_target=loss.standardized)
     form = TableForm(X.shape[1:])
     parts = Parts(loss, Bottleneck())
     data = TrainingData(data, form, form, seen=(len(X), 0.0, 1.0, 0.0, 1.0))
-    return Fitting(estimator(**settings), data, parts, RandomStreams(seed))
+    return kind(estimator(**settings), data, parts, RandomStreams(seed))
 
 
 def held_out(fit):
@@ -196,8 +197,8 @@ def test_wide_tables_of_few_rows_get_more_decay():
 
 def test_one_epoch_of_partial_fit_decays_little():
     # 50 rows tell little of how many there will be.
-    fit = fitting(noise(50), alpha="auto")
-    fit.partial_fit()
+    fit = fitting(noise(50), kind=PieceFitting, alpha="auto")
+    fit.fit()
     assert fit.plan.alpha == 0.01
 
 
@@ -456,20 +457,20 @@ def test_start_from_pca_never_warns(loss):
 
 
 def test_partial_fit_trains_one_epoch_on_all_rows():
-    fit = fitting(circle(), max_epochs=50)
-    fit.partial_fit()
+    fit = fitting(circle(), kind=PieceFitting, max_epochs=50)
+    fit.fit()
     assert len(fit.net.history) == 1
     assert "valid_loss" not in fit.net.history[-1]
     assert fit.verdict.proven is None
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_going_on_leaves_the_previous_net_alone(method):
+@pytest.mark.parametrize("kind", [Fitting, PieceFitting])
+def test_going_on_leaves_the_previous_net_alone(kind):
     first = fitting(circle(), early_stopping=False, max_epochs=1)
     first.fit()
     before = [weight.clone() for weight in first.net.module_.parameters()]
-    second = fitting(circle(), early_stopping=False, max_epochs=1)
-    getattr(second, method)((first.net, first.start))
+    second = fitting(circle(), kind=kind, early_stopping=False, max_epochs=1)
+    second.fit((first.net, first.start))
     assert second.net is not first.net
     for weight, value in zip(first.net.module_.parameters(), before, strict=True):
         assert weight.equal(value)

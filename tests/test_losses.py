@@ -376,7 +376,8 @@ def test_pickled_estimator_gives_the_same_bytes(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_training_goes_on(name):
-    estimator = AutoencoderTransformer(loss=name, random_state=0)
+    settings = {"early_stopping": False, "random_state": 0}
+    estimator = AutoencoderTransformer(loss=name, **settings)
     for _ in range(2):
         before = copy.deepcopy(vars(estimator).get("net_"))
         estimator.partial_fit(TRAINING_X)

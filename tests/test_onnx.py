@@ -26,9 +26,12 @@ skl2onnx = pytest.importorskip("skl2onnx")
 if torch.__version__ < skae.onnx.OLDEST_TORCH:
     pytest.skip("This torch is too old", allow_module_level=True)
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs
+    ),
+    pytest.mark.xdist_group("onnx"),  # the first export of a process takes seconds
+]
 rng = np.random.default_rng(0)
 X = (rng.normal(size=(300, 4)) @ rng.normal(size=(4, 6)) + 1000).astype(np.float32)
 y = (X[:, 0] > X[:, 1]).astype(int)
@@ -98,8 +101,10 @@ CASES = {
         np.repeat(IMAGES[..., None], 3, axis=3) / np.float32(255),
         {},
     ),
-    "dropout and batch normalisation": (X, {"network": Noisy}),
-    "counts": (np.round(np.abs(X - 1000)), {"loss": "poisson"}),
+    "counts, dropout and batch normalisation": (
+        np.round(np.abs(X - 1000)),
+        {"loss": "poisson", "network": Noisy},
+    ),
     "vector_quantized": (X, {"n_components": 4, "bottleneck": "vector_quantized"}),
     "ordered, of a chosen size": (
         X,
@@ -123,11 +128,17 @@ def test_whole_model_reconstructs_as_the_estimator(name):
 
 def test_halves_encode_and_decode_as_the_estimator():
     data, settings = CASES["float64 far from zero"]
-    fitted = fit(data, **settings)
-    code = fitted.transform(data)
+    names = [f"feature {number}" for number in range(6)]
+    fitted = fit(pd.DataFrame(data, columns=names), **settings)
+    code = fitted.transform(pd.DataFrame(data, columns=names))
     assert_equal_but_for_rounding(run(to_onnx(fitted), data)[0], code)
-    (result,) = run(to_onnx(fitted, "decoder"), code)
+    decoder = to_onnx(fitted, "decoder")
+    (result,) = run(decoder, code)
     assert_equal_but_for_rounding(result, fitted.inverse_transform(code))
+    found = {one.key: one.value for one in decoder.metadata_props}
+    assert found["part"] == "decoder"
+    assert json.loads(found["feature_names"]) == names
+    assert json.loads(found["versions"])["skae"] == skae.__version__
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "float16"])
@@ -165,15 +176,6 @@ def test_model_that_is_pca_is_written():
     assert fitted.proven_ is False
     (result,) = run(to_onnx(fitted, opset=18), X)
     assert_equal_but_for_rounding(result, fitted.transform(X))
-
-
-def test_metadata_say_what_it_is():
-    names = [f"feature {number}" for number in range(6)]
-    model = to_onnx(fit(pd.DataFrame(X, columns=names)), "decoder")
-    found = {one.key: one.value for one in model.metadata_props}
-    assert found["part"] == "decoder"
-    assert json.loads(found["feature_names"]) == names
-    assert json.loads(found["versions"])["skae"] == skae.__version__
 
 
 def test_export_leaves_everything_as_it_was(capsys):

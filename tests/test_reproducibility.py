@@ -138,10 +138,14 @@ def test_other_process_gives_same_bytes(expected):
     assert done.stdout.split() == list(expected.values())
 
 
+# These run in one worker, which starts the processes once.
+LOKY = pytest.param("loky", marks=pytest.mark.xdist_group("loky"))
+
+
 @pytest.mark.parametrize(
     "backend",
     [
-        "loky",
+        LOKY,
         pytest.param("multiprocessing", marks=pytest.mark.skipif("not HAS_FORK")),
     ],
 )
@@ -221,7 +225,7 @@ def serial_search(request):
 @pytest.mark.parametrize(
     "backend",
     [
-        "loky",
+        LOKY,
         "threading",
         pytest.param("multiprocessing", marks=pytest.mark.skipif("not HAS_FORK")),
         # Not among what the tests install. Both leave sockets behind.
