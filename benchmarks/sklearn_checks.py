@@ -59,8 +59,8 @@ def choices(folder):
     return {
         "n_components": [1, 2, 2, 3, 8, 0.5, 0.9],
         "network": ["auto", "auto", "mlp", "mlp", Network, (Encoder, Decoder)],
-        "image_shape": [None],
-        "channel_order": ["auto", "first", "last"],
+        "image_shape": [None],  # the checks have tables only, for which it and
+        "channel_order": ["auto"],  # other orders are refused
         "hidden_layer_sizes": ["auto", (), (8,), (8, 4), [6]],
         "activation": sorted(ACTIVATIONS),
         "init": ["pca", "pca", "random"],
@@ -141,7 +141,8 @@ def run(estimator, tests):
             check("AutoencoderTransformer", estimator)
             yield name, "passed", None
         except Exception as error:
-            yield name, "failed", error
+            status = "xfail" if name in expected else "failed"
+            yield name, status, expected.get(name, error)
 
 
 def main():
