@@ -104,6 +104,7 @@ def test_status_of_a_check():
     status, error = tables.status_of(fails, OddEstimator())
     assert status == "failed"
     assert str(error) == "not so"
+    assert tables.status_of(fails, OddEstimator(), "known") == ("xfail", "known")
 
 
 def test_a_setting_fails_if_one_run_of_a_check_does(monkeypatch):

@@ -127,7 +127,7 @@ def settings():
     return module
 
 
-def status_of(check, estimator, reason):
+def status_of(check, estimator, reason=None):
     """Run a check that scikit-learn does not yield; `reason` says why it may fail."""
     try:
         check(type(estimator).__name__, estimator)
