@@ -98,6 +98,14 @@ class Bottleneck(LearningPart):
         """Return the code, the same for the same row: what `transform` returns."""
         return h
 
+    def second_moment(self, h: Tensor) -> Tensor | None:
+        """Return the mean square of what `sample` may draw as code of each row.
+
+        With it codes that a prior did not hold are brought back to its spread. None,
+        the default, leaves them as they are.
+        """
+        return None
+
 
 class VariationalBottleneck(Bottleneck):
     """A normal distribution for each row instead of a point: a variational autoencoder.
@@ -105,7 +113,9 @@ class VariationalBottleneck(Bottleneck):
     The encoder gives its mean m and log-variance v. In training the code is drawn from
     it, and costs ``beta`` times its Kullback-Leibler divergence from a standard normal
     distribution, the sum over components of (m**2 + exp(v) - 1 - v) / 2. `transform`
-    returns m, always.
+    returns m, always. A short training may leave components with a mean square of
+    m**2 + exp(v) far above the one of that distribution: if it is more than 1.3**2,
+    codes are divided by its root, which leaves reconstructions as they are.
 
     Parameters
     ----------
@@ -162,6 +172,10 @@ class VariationalBottleneck(Bottleneck):
 
     def code(self, h: Tensor) -> Tensor:
         return self._posterior(h)[0]
+
+    def second_moment(self, h: Tensor) -> Tensor:
+        mean, log_variance = self._posterior(h)
+        return mean.square() + log_variance.exp()
 
     def _posterior(self, h):
         mean, log_variance = h.chunk(2, 1)

@@ -633,3 +633,16 @@ def test_density_goes_before_the_prior():
     prior = estimator(**settings).fit(X)
     assert_array_equal(fitted.transform(X), prior.transform(X))
     assert not np.allclose(fitted.sample(5, 0), prior.sample(5, 0))
+
+
+def test_codes_that_training_stretched_come_back_to_the_prior():
+    images = IMAGES[:200].repeat(4, axis=1).repeat(4, axis=2)
+    settings = {"bottleneck": "variational", "max_epochs": 4}
+    fitted = estimator(2, **settings).fit(images)
+    stretch = 1 / (fitted.net_.module_.units.numpy() * fitted.scale_)
+    assert (stretch > 1.3).any()
+    assert_allclose(fitted.transform(images).std(axis=0), 1, atol=0.3)
+    spread = fitted.sample(200, 0, as_float=True).std(axis=0).mean()
+    assert spread == pytest.approx(
+        fitted.reconstruct(images, as_float=True).std(axis=0).mean(), rel=0.2
+    )

@@ -9,6 +9,7 @@ from functools import partial
 from numbers import Integral
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 
@@ -45,6 +46,7 @@ logger = logging.getLogger("skae")
 ROWS_TO_ADVISE_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
 ROWS_TO_ORDER_BY = 2000  # at most
+MOST_STRETCH = 1.3  # of a code beside its prior
 
 
 class Fitting:
@@ -306,6 +308,10 @@ class Fitting:
         self.interrupted = net.interrupted_
         if self.parts.bottleneck.has_prior:  # the prior's units
             module.units.fill_(1 / self.start.scale)
+            spread = net.prior_spread(learnt.thinned(ROWS_TO_SCALE_BY))
+            if spread is not None:
+                spread = np.where(spread > MOST_STRETCH, spread, 1.0)
+                module.units.div_(torch.from_numpy(spread).to(module.units))
         elif isinstance(module, PCAStart) and not self.is_partial:
             code_spread = net.code_spread(learnt.thinned(ROWS_TO_SCALE_BY))
             module.half_whiten(self.start, code_spread)

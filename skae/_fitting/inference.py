@@ -194,13 +194,14 @@ class InferenceNet(NeuralNet):
 
     def codes(self, rows):
         """Return the codes of rows, ndarray of shape (n_samples, n_components)."""
+        return self._of_each(rows, self.module_.encode)
+
+    def _of_each(self, rows, function):
+        """Return what a function makes of each row, as an ndarray."""
         self.module_.eval()
         with torch.no_grad():
-            codes = [
-                in_halves(self.module_.encode, x.to(self.device))
-                for x, _ in rows.blocks()
-            ]
-        return torch.cat(codes).cpu().double().numpy()
+            found = [in_halves(function, x.to(self.device)) for x, _ in rows.blocks()]
+        return torch.cat(found).cpu().double().numpy()
 
     def explained_shares(self, rows):
         """Return the share of the variance that the first 1, 2, ... components explain.
@@ -233,10 +234,24 @@ class InferenceNet(NeuralNet):
     def code_spread(self, rows):
         """Return the spread of the code, ndarray of shape (n_components,)."""
         code, weight = self.codes(rows.copy(corrupt=None)), rows.weights()
-        if weight is not None:  # a row of weight 0 may hold anything
-            code, weight = code[weight > 0], np.float64(weight[weight > 0])
         mean = np.average(code, axis=0, weights=weight)
         return np.sqrt(np.average((code - mean) ** 2, axis=0, weights=weight))
+
+    def prior_spread(self, rows):
+        """Return the root mean square of drawn codes, ndarray (n_components,).
+
+        None if the bottleneck does not tell.
+        """
+        module = self.module_
+        few = self.first_rows(rows)
+        with torch.no_grad():
+            if module.bottleneck.second_moment(module.encoded(few)) is None:
+                return None
+        found = self._of_each(
+            rows.copy(corrupt=None),
+            lambda x: module.bottleneck.second_moment(module.encoded(x)),
+        )
+        return np.sqrt(np.average(found, axis=0, weights=rows.weights()))
 
     # skorch nests a plain pickle inside its state, which loses classes that live in
     # __main__; plain attributes travel with any pickler. Tensors travel on the CPU, and
