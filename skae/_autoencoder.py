@@ -357,7 +357,7 @@ class AutoencoderTransformer(
 
     explained_variance_ : ndarray of shape (n_components,)
         Variance along each axis, with n_samples as the denominator (PCA: n_samples -
-        1).
+        1). float64 where squares of a float32 X are beyond its dtype.
 
     singular_values_ : ndarray of shape (n_components,)
         Root of ``n_samples * explained_variance_``: those of the centred rows, as in

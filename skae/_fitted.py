@@ -28,6 +28,9 @@ def is_quantized(estimator):
     raise AttributeError("It needs bottleneck='vector_quantized'.")
 
 
+BOOKKEEPING = {"batches"}  # of skorch, in each epoch of its history
+
+
 class FittedAttributes:
     """Documented attributes of a fitted estimator.
 
@@ -75,7 +78,7 @@ class FittedAttributes:
     def explained_variance_(self) -> Array:
         """Variance along each principal axis."""
         spread = self._start.spread[: self.n_components_] * self.scale_
-        return np.square(spread).astype(self._X_dtype, copy=False)
+        return _held(np.square(spread), self._X_dtype)
 
     @property
     def singular_values_(self) -> Array:
@@ -87,7 +90,7 @@ class FittedAttributes:
             )
         variance = np.square(self._start.spread[: self.n_components_] * self.scale_)
         values = np.sqrt(variance * self._start.n_samples)
-        return values.astype(self._X_dtype, copy=False)
+        return _held(values, self._X_dtype)
 
     @property
     def encoder_(self) -> Encoder:
@@ -137,14 +140,19 @@ class FittedAttributes:
 
     @property
     def history_(self) -> DataFrame:
-        """One row per epoch: number, seconds, losses, and PCA's held-out loss."""
+        """One row per epoch: number, seconds, losses, and PCA's held-out loss.
+
+        What skorch's callbacks noted (scores, learning rates) stands behind.
+        """
         import pandas as pd
 
         history = pd.DataFrame([dict(epoch) for epoch in self.net_.history])
         columns = ["epoch", "dur", "train_loss"]
         if "valid_loss" in history:
             columns.append("valid_loss")
-        history = history.reindex(columns=columns)
+        noted = [name for name in history if name not in {*columns, *BOOKKEEPING}]
+        noted = [name for name in noted if not name.endswith(("_best", "_batch_count"))]
+        history = history.reindex(columns=[*columns, *noted])
         if self.pca_loss_ is not None:
             history["pca_loss"] = self.pca_loss_
         history.attrs["verdict"] = self.verdict_
@@ -156,6 +164,13 @@ class FittedAttributes:
         if "verdict_" in attributes:
             attributes["verdict_"]["value"] = np.array(self.verdict_)
         return attributes
+
+
+def _held(values, dtype):
+    """Return values in a dtype, or as they are if it cannot hold them."""
+    limits, largest = np.finfo(dtype), values.max(initial=0)
+    is_held = largest == 0 or limits.tiny <= largest <= limits.max
+    return values.astype(dtype, copy=False) if is_held else values
 
 
 def _as_weights(module, *numbers):

@@ -178,3 +178,12 @@ def test_verdict_is_kept_wherever_the_estimator_goes(network, tmp_path):
 def test_verdict_is_in_the_html_repr(network):
     pytest.importorskip("sklearn", minversion="1.9")
     assert "is kept, as it is better" in network._repr_html_()
+
+
+def test_variances_beyond_the_dtype_of_X_are_float64():
+    X = (load_iris().data * 1e25).astype(np.float32)
+    fitted = AutoencoderTransformer(2).fit(X)
+    assert fitted.explained_variance_.dtype == np.float64
+    assert fitted.singular_values_.dtype == np.float32
+    expected = PCA(2).fit(X.astype(np.float64)).explained_variance_ * 149 / 150
+    assert_allclose(fitted.explained_variance_, expected, rtol=1e-5)

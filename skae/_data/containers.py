@@ -77,23 +77,23 @@ def check_mask(values, name):
 
 def _check_type(X, name):
     """Raise if X is of a type that holds no array, before anything reads from it."""
-    kind = _type_name(X)
+    kind = _a_type(X)
     if _is_picture(X):
         raise TypeError(
             f"{name} is one PIL image of mode {X.mode} and size {_size(X)}. Pass a "
             "list of images, [image] for one."
         )
     if isinstance(X, (str, bytes, os.PathLike)):
-        raise TypeError(f"{name} is {reprlib.repr(X)}, a {kind}. {WANTED}. {OPENED}.")
+        raise TypeError(f"{name} is {reprlib.repr(X)}, {kind}. {WANTED}. {OPENED}.")
     if isinstance(X, torch.utils.data.DataLoader):
-        raise TypeError(f"{name} is a {kind}. {LOADER.format(name)}.")
+        raise TypeError(f"{name} is {kind}. {LOADER.format(name)}.")
     if isinstance(X, torch.utils.data.Dataset):
         raise TypeError(
-            f"{name} is a {kind}. Pass all samples as one array, such as "
+            f"{name} is {kind}. Pass all samples as one array, such as "
             f"np.stack([np.asarray({name}[i][0]) for i in range(len({name}))])."
         )
     if type(X).__name__ == "LazyFrame":
-        raise TypeError(f"{name} is a {kind}: pass {name}.collect().")
+        raise TypeError(f"{name} is {kind}: pass {name}.collect().")
     advice = WANTED
     if isinstance(X, Mapping):
         advice = f"Pass pandas.DataFrame({name}), or one of the arrays in it"
@@ -108,7 +108,7 @@ def _check_type(X, name):
         return
     if X is None:
         raise TypeError(f"Expected 2D array: {name} is None. {WANTED}.")
-    what = f"the class {kind}" if isinstance(X, type) else f"a {kind}"
+    what = f"the class {_type_name(X)}" if isinstance(X, type) else kind
     raise TypeError(f"{name} is {what}. {advice}.")
 
 
@@ -118,6 +118,12 @@ def _can_be_array(X):
         return False
     names = ("__array__", "__array_interface__", "__dataframe__")
     return isinstance(X, Sequence) or is_frame(X) or any(hasattr(X, n) for n in names)
+
+
+def _a_type(X):
+    """Return the name of a type with its article."""
+    name = _type_name(X)
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _type_name(X):
@@ -238,7 +244,7 @@ def _from_objects(X, name):
     """Return an array of objects that are arrays as one array; numbers as they are."""
     if X.ndim == 0:
         _check_type(X.item(), name)
-        raise TypeError(f"{name} is a {_type_name(X.item())}. {WANTED}.")
+        raise TypeError(f"{name} is {_a_type(X.item())}. {WANTED}.")
     cells = X.ravel() if X[:1].size == 1 else X[:1].ravel()
     if X[:1].size == 1 and (X.ndim == 1 or _is_array(cells[0])):
         return _stacked(list(cells), name)
@@ -327,7 +333,7 @@ def _as_array(items, name):
         _check_shapes(items, name)
         odd = next((x for x in array.flat if _is_array(x) or _is_odd(x)), None)
         if odd is not None:
-            raise TypeError(f"{name} is a list with a {_type_name(odd)}. {WANTED}.")
+            raise TypeError(f"{name} is a list with {_a_type(odd)}. {WANTED}.")
     return array
 
 

@@ -57,8 +57,9 @@ class Verdict:
     @classmethod
     def of_few_rows(cls, n_samples):
         """Return the verdict on too few rows to judge by."""
+        rows = "row is" if n_samples == 1 else "rows are"
         return cls(
-            f"The model is PCA: {n_samples} rows are too few to judge a network by "
+            f"The model is PCA: {n_samples} {rows} too few to judge a network by "
             f"({4 * FEWEST_HELD_OUT} are enough). early_stopping=True or False trains "
             "one nevertheless.",
             proven=False,
