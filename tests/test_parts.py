@@ -646,3 +646,28 @@ def test_codes_that_training_stretched_come_back_to_the_prior():
     assert spread == pytest.approx(
         fitted.reconstruct(images, as_float=True).std(axis=0).mean(), rel=0.2
     )
+
+
+@pytest.mark.parametrize(
+    ("part", "size", "dtype"),
+    [
+        ({"bottleneck": "variational"}, 1e-160, np.float64),
+        ({"bottleneck": "variational"}, 1e-40, np.float32),
+        ({"bottleneck": "wae"}, 1e-160, np.float64),
+        ({"loss": "poisson"}, 1e-160, np.float64),
+        ({"density": "gaussian_mixture"}, 1e-160, np.float64),
+    ],
+)
+def test_numbers_too_small_for_a_part_are_refused(part, size, dtype):
+    ((name, value),) = part.items()
+    rows = (X[:50] * size).astype(dtype)
+    with pytest.raises(ValueError, match=f"too small for {name}='{value}'.*Multiply X"):
+        estimator(**part, max_epochs=1).fit(rows)
+
+
+@pytest.mark.parametrize("bottleneck", ["variational", "vector_quantized"])
+def test_large_numbers_give_finite_results(bottleneck):
+    rows = X[:50] * 1e140
+    fitted = estimator(bottleneck=bottleneck, max_epochs=1, early_stopping=False)
+    for result in (fitted.fit_transform(rows), fitted.reconstruct(rows)):
+        assert np.isfinite(result).all()
