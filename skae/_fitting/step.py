@@ -2,7 +2,7 @@
 
 On small networks autograd's book-keeping, and an optimizer that visits every weight
 matrix, take longer than the arithmetic. Here all parameters lie in one tensor and the
-backward pass is written out. `tests/test_mlp_step.py` holds it to autograd's answer.
+backward pass is written out. `tests/test_step.py` holds it to autograd's answer.
 """
 
 import math
