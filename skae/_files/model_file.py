@@ -9,7 +9,6 @@ one stays readable, and a file of each is kept under `tests/model_files`.
 
 import inspect
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
@@ -54,6 +53,7 @@ from skae._files.state import describe, restore
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import check_corruption, check_loss_result
 from skae._fitting.plan import solver_class_and_options
+from skae._warnings import warn
 
 __all__ = ["ModelFileError", "dump", "load"]
 
@@ -186,11 +186,7 @@ def dump(
         )
     check_is_fitted(estimator)
     if estimator.callbacks:
-        warnings.warn(
-            "callbacks are not written to model files; set them after load.",
-            UserWarning,
-            stacklevel=2,
-        )
+        warn("callbacks are not written to model files; set them after load.")
     facts, arrays = _describe(estimator, keep_optimizer)
     if not keep_components:
         arrays.pop("start.components", None)
@@ -265,7 +261,7 @@ def load(
             f"{name} is no intact model file: {type(error).__name__}: {error}"
         ) from error
     if differences:
-        warnings.warn(ModelFileVersionWarning(differences), stacklevel=2)
+        warn(ModelFileVersionWarning(differences))
     return estimator
 
 
