@@ -46,7 +46,14 @@ class LearningPart(Part, nn.Module):
     """A part that may have weights and buffers of its own, as an `nn.Module` has.
 
     `fit` trains a copy. A subclass need not call ``super().__init__()``.
+
+    Attributes
+    ----------
+    positive : tuple of str
+        Names of buffers whose numbers are above zero; a model file is held to it.
     """
+
+    positive: tuple[str, ...] = ()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         part = super().__new__(cls)

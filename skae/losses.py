@@ -243,6 +243,7 @@ class CountLoss(Loss):
     most_learning_rate = 3e-3
     mean: Tensor
     of_counts = True
+    positive = ("mean",)
     SMALLEST = 1e-3  # share of the mean below which the link is cut off
 
     def __init__(self) -> None:

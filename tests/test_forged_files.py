@@ -300,6 +300,8 @@ TENSORS = {
     "key": ("by hand", says("optimizer.keys", [7])),
     "keys of the optimizer": ("by hand", says("optimizer.keys", [0, 0])),
     "weights": ("by hand", says("optimizer.shapes", [[3]])),
+    "units": ("table", holds("module.units", torch.zeros_like)),
+    "mean of counts": ("optimizer", holds("module.loss.mean", filled(-1.0))),
     "rows of pieces": ("pieces", says("pieces.n_samples", -1)),
     "rows compared": ("pieces", says("pieces.n_compared", 0.5)),
     "lag": ("pieces", says("pieces.lag", "none")),

@@ -165,6 +165,7 @@ def restore(facts, tensors, structure, solver, *, is_foreign=False):
     )
     if is_foreign and isinstance(structure["network"], str):
         check_finite(net.module_.state_dict())
+        _check_positive(net.module_)
     n_targets = 0 if start.target is None else len(start.target.mean)
     net.optimizer_state_ = restore_optimizer(
         facts.get("optimizer"), tensors, net, solver, is_foreign=is_foreign
@@ -332,6 +333,16 @@ def _restored_net(facts, tensors, structure, start, forms, is_foreign):
     net.initialize()
     net.history_ = History(map(decoded_epoch, facts["history"]))
     return net
+
+
+def _check_positive(module):
+    """Raise if numbers of a `Codec` are zero or below that never are."""
+    if not (module.units > 0).all():
+        raise SchemaError("the units of the code are zero or below.")
+    for part in (module.loss, module.bottleneck):
+        for name in part.positive:
+            if not (getattr(part, name) > 0).all():
+                raise SchemaError(f"{name} of {part} is zero or below.")
 
 
 def _restored_part(part, known):
