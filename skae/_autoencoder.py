@@ -689,9 +689,9 @@ class AutoencoderTransformer(
         Until there are rows enough (as many as features, but 160 to 1000), the model is
         PCA of all rows so far. Then each call trains one epoch, with small steps at
         first and larger ones while the network is better than PCA on rows that neither
-        has seen; where it is worse it begins anew as PCA of all rows so far. That PCA
-        is kept as a few directions, not as rows. Nothing is held out, so `proven_` is
-        None.
+        has seen. An epoch is undone if some rows of the piece, held out of it, get
+        worse; where the network is worse than PCA it begins anew as PCA of all rows so
+        far. That PCA is kept as a few directions, not as rows. `proven_` is None.
 
         With ``early_stopping=False``, ``init="random"``, a penalty, or a bottleneck
         that PCA does not have, each call trains, from the mean, the scale and the

@@ -104,6 +104,16 @@ def test_network_that_gets_worse_begins_anew():
     assert np.square(model.reconstruct(other) - other).sum() < 1.02 * lost
 
 
+def test_epoch_that_makes_held_out_rows_worse_is_undone():
+    settings = {"learning_rate": 0.1, "schedule": "constant", "random_state": 0}
+    model = AutoencoderTransformer(2, **settings)
+    for piece in in_pieces(DIGITS, 300):
+        model.partial_fit(piece)
+    assert model.n_epochs_ > 0
+    expected = PCA(2).fit(DIGITS).explained_variance_ratio_.sum()
+    assert model.score(DIGITS) == pytest.approx(expected, abs=0.005)
+
+
 def test_pickled_estimator_goes_on_as_if_nothing_had_happened():
     one = AutoencoderTransformer(2, random_state=0)
     for piece in in_pieces(DIGITS, 100)[:4]:

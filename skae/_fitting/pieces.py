@@ -1,7 +1,9 @@
 """One call of `partial_fit`: a piece of rows, beside PCA of all pieces so far."""
 
+import copy
+
 from skae._fitting.fitting import Fitting
-from skae._fitting.stream import ROWS_TO_COMPARE_BY, Stream, losses_above
+from skae._fitting.stream import ROWS_TO_COMPARE_BY, Stream, losses_above, split_piece
 from skae._fitting.user_callbacks import check_monitors, warn_if_untrained
 from skae._fitting.verdict import Verdict
 
@@ -19,7 +21,7 @@ class PieceFitting(Fitting):
     is_partial = True
 
     def fit(self, previous=None, stream=None):
-        """Train one epoch on all rows; `stream` knows the rows of earlier calls.
+        """Train one epoch on the piece; `stream` knows the rows of earlier calls.
 
         Where PCA is a rival, the start is PCA of all rows so far until there are enough
         of them, and again whenever the network turns out to be worse.
@@ -28,17 +30,35 @@ class PieceFitting(Fitting):
         with self._begun(self.rows, 1, previous):
             if self._may_settle():
                 self._settle(stream, previous)
-            if self.stream is None or self.stream.is_trained:
-                is_auto = self.estimator.learning_rate == "auto"
-                schedule = self._schedule(len(self.rows)) if is_auto else None
-                self._run(self.rows, None, schedule)
+            if self.stream is None:
+                self._run_piece(self.rows)
+            elif self.stream.is_trained:
+                self._advance()
             else:
                 warn_if_untrained(self.estimator.callbacks, self.stream.n_samples)
             if self._is_far_below():
                 self._start_again()
-            self.verdict = Verdict.none("partial_fit holds no rows out")
+            self.verdict = Verdict.of_piece(self.stream)
             self._measure_shares(self._plain_rows())
         return self
+
+    def _advance(self):
+        """Train one epoch, and undo it if rows that were held out of it get worse."""
+        learnt, valid = split_piece(self.rows, self.streams.split_seed)
+        if valid is None or self.parts.has_costs:  # which the loss does not show
+            self._run_piece(self.rows)
+            return
+        valid, module = self._standardized(valid), self.net.module_
+        before, loss = copy.deepcopy(module.state_dict()), self._mean_loss(valid)
+        self._run_piece(learnt)
+        if self._mean_loss(valid) > loss:
+            module.load_state_dict(before)
+            self.stream.lose()
+
+    def _run_piece(self, rows):
+        """Train one epoch on some rows of a piece."""
+        is_auto = self.estimator.learning_rate == "auto"
+        self._run(rows, None, self._schedule(len(rows)) if is_auto else None)
 
     def _may_settle(self):
         """Tell whether PCA of all rows so far is a rival that one asked for."""

@@ -102,8 +102,11 @@ class Stream:
 
     def is_settled(self):
         """Tell whether there are rows enough for axes that stay where they are."""
-        fewest = np.clip(self.n_features, FEWEST_ROWS, MOST_ROWS)
-        return bool(self.n_samples >= fewest)
+        return self.n_samples >= self.fewest()
+
+    def fewest(self):
+        """Return how many rows that takes."""
+        return int(np.clip(self.n_features, FEWEST_ROWS, MOST_ROWS))
 
     def is_worse(self, lags):
         """Tell by losses minus PCA's on new rows whether the network is worse.
@@ -201,6 +204,20 @@ def _orthogonal(rows, n_features, n_kept):
     """Return at most `n_kept` rows of nearly the same scatter, features orthogonal."""
     turn, _, _ = np.linalg.svd(rows[:, :n_features], full_matrices=False)
     return turn[:, :n_kept].T @ rows
+
+
+def split_piece(rows, seed):
+    """Split a piece into rows to learn from and a quarter to judge by, 40 at most.
+
+    The latter are None if the piece is too small. They are the same rows each time that
+    the piece comes.
+    """
+    if len(rows) < ROWS_TO_COMPARE_BY:
+        return rows, None
+    n_held_out = max(len(rows) // 10, min(len(rows) // 4, 40))
+    shuffled = np.random.default_rng(seed).permutation(len(rows))
+    valid, learnt = np.sort(shuffled[:n_held_out]), np.sort(shuffled[n_held_out:])
+    return rows.copy(index=learnt), rows.copy(index=valid)
 
 
 def losses_above(net, start, rows):

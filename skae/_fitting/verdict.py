@@ -74,6 +74,18 @@ class Verdict:
         )
 
     @classmethod
+    def of_piece(cls, stream):
+        """Return the verdict after a piece of a `Stream`, or of rows without one."""
+        if stream is None:
+            return cls.none("partial_fit does not compare them here")
+        if stream.is_trained:
+            return cls.none("partial_fit compares them piece by piece, without a proof")
+        return cls(
+            f"The model is PCA of the {stream.n_samples:g} rows so far: a network is "
+            f"trained from {stream.fewest()} on."
+        )
+
+    @classmethod
     def none(cls, reason):
         """Return the verdict where nobody judged."""
         return cls(f"The network was not judged against PCA: {reason}.")
