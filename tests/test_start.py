@@ -21,6 +21,12 @@ from skae.losses import AbsoluteError, Huber, LogLoss, SquaredError
 from skae.networks import MLPAutoencoder
 
 RNG = np.random.default_rng(0)
+BEGINNING = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_whatever_ran_before():
+    RNG.bit_generator.state = BEGINNING
 
 
 def correlated(n_samples, n_features, offset=3.0):
