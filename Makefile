@@ -1,7 +1,8 @@
 # make demo          the example on digits: a table on the screen, a picture on disk
 # make examples      all examples; their pictures go into build/examples/
 # make test          all tests, newest supported versions, on all cores
-# make test-oldest   all tests, oldest supported versions
+# make test-oldest   the tests with the oldest supported versions, but for those of the
+#                    documentation, types and packaging, which know one version
 # make bench         speed, memory, quality, files and all else: writes docs/benchmarks/
 # make bench-peers   quality with PyOD beside, in an environment of its own
 # make docs          the documentation, with all examples run: build/docs/index.html;
@@ -22,6 +23,8 @@ PIP_INSTALL = bin/python -m pip install -qq --disable-pip-version-check --no-com
 PICTURE ?= demo.png
 PICTURES ?= build/examples
 EXAMPLES ?= $(wildcard examples/plot_*.py)
+OF_ONE_VERSION = $(patsubst %,--ignore=tests/test_%.py,criteria docs docs_sources \
+	docs_tables docstrings examples floors packaging readme typing)
 DATA_FLAG = $(if $(DATA),--data '$(DATA)')
 
 export MPLBACKEND = Agg
@@ -44,7 +47,8 @@ test: .venv/.test
 	.venv/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_FLAGS)
 
 test-oldest: .venv-oldest/.test
-	.venv-oldest/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_FLAGS)
+	.venv-oldest/bin/python -m pytest -n auto --dist loadgroup $(OF_ONE_VERSION) \
+		$(PYTEST_FLAGS)
 
 bench: .venv/.test
 	.venv/bin/python benchmarks/speed.py
