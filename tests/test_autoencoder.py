@@ -594,7 +594,8 @@ def test_parameter_is_stored_as_it_is(name):
 
 @pytest.mark.parametrize("name", OTHER_PARAMETERS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_parameter_is_untouched_by_fit(name, capfd):
+def test_parameter_is_untouched_by_fit(name, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where checkpoints go
     value = OTHER_PARAMETERS[name]
     before = joblib.hash(value)
     needed = {"image_shape": (5, 1)} if name == "channel_order" else {}
