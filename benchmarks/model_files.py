@@ -1,6 +1,6 @@
 """Whether damaged and forged model files are refused, or work.
 
-    python benchmarks/model_files.py [--count 20000] [--damaged 80000] [--seed 0]
+    python benchmarks/model_files.py [--count 20000] [--damaged 20000] [--seed 0]
 
 Small models of twelve kinds are dumped (tables, images, a target, all sorts of
 bottlenecks and parts, a density, names and containers, the optimizer, pieces), and
@@ -240,7 +240,7 @@ def outcome(file, X, target, code, is_filled):
 def main():
     arguments = parser(__doc__)
     arguments.add_argument("--count", type=int, default=20_000)
-    arguments.add_argument("--damaged", type=int, default=80_000)
+    arguments.add_argument("--damaged", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     use_one_thread()
