@@ -176,7 +176,10 @@ def restore_streams(facts, tensors):
 
 def _check_twister(state):
     """Raise unless torch takes a state, and reads no numbers beyond it."""
-    torch.Generator().set_state(state)
+    generator = torch.Generator()
+    if state.shape != generator.get_state().shape:  # torch 2.6 takes shorter ones
+        raise SchemaError(f"a random stream has a state of {len(state)} bytes.")
+    generator.set_state(state)
     numbers = state.numpy()
     n_left, position = (
         numbers[8:12].view(np.int32)[0],
