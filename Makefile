@@ -60,6 +60,7 @@ bench: .venv/.test
 	.venv/bin/python benchmarks/one_row.py
 	.venv/bin/python benchmarks/onnx_parity.py
 	.venv/bin/python benchmarks/model_files.py
+	.venv/bin/python benchmarks/partial_fit.py
 	.venv/bin/python benchmarks/checkpoints.py
 	.venv/bin/python benchmarks/images.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/family.py $(DATA_FLAG)

@@ -70,10 +70,10 @@ def results(name, folder):
                 "rows of a piece": size,
                 "standardised": "yes" if is_scaled else "no",
                 "components": n_components,
-                "worst piece": min(gains),
-                "beside PCA": min(above_pca),
-                "last piece": gains[-1],
-                "IncrementalPCA": share,
+                "worst piece": round(min(gains), 4) + 0.0,  # no -0
+                "beside PCA": round(min(above_pca), 4) + 0.0,
+                "last piece": round(gains[-1], 4) + 0.0,
+                "IncrementalPCA": round(share, 3),
             }
 
 
