@@ -172,9 +172,18 @@ class Rows(torch.utils.data.Dataset):
             return self.sample_weight
         return self.sample_weight[self.index]
 
+    def split(self, n_held_out, seed):
+        """Return the other rows and `n_held_out` rows that a seed draws, in order."""
+        drawn = np.random.default_rng(seed).permutation(len(self))
+        held_out, others = np.split(drawn, [n_held_out])
+        return self._at(np.sort(others)), self._at(np.sort(held_out))
+
     def thinned(self, n_most):
         """Return at most `n_most` of these rows, evenly spread."""
-        numbers = np.arange(len(self))[:: -(-len(self) // n_most)]
+        return self._at(np.arange(len(self))[:: -(-len(self) // n_most)])
+
+    def _at(self, numbers):
+        """Return the rows of these numbers."""
         return self.copy(index=numbers if self.index is None else self.index[numbers])
 
     def blocks(self, width=1):

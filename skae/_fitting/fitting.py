@@ -246,6 +246,12 @@ class Fitting:
             self.streams,
         )
 
+    def _rebuild(self, network, start):
+        """Set an untrained net in place of another one, whose history it takes over."""
+        history, callbacks = self.net.history, self.net.callbacks_
+        self._build(network, start)
+        self.net.history, self.net.callbacks_ = history, callbacks
+
     def _check_spread(self):
         """Raise if a part that does not follow the units of X cannot work in them."""
         estimator, dtypes = self.estimator, {self.plan.precision}
@@ -337,9 +343,7 @@ class Fitting:
 
     def _return_to_pca(self, verdict):
         """Make the model PCA of all rows; keep the history of what was tried."""
-        history, callbacks = self.net.history, self.net.callbacks_
-        self._build(self._new(self.rows), self._linear_start(self.rows))
-        self.net.history, self.net.callbacks_ = history, callbacks
+        self._rebuild(self._new(self.rows), self._linear_start(self.rows))
         self.verdict, self.trained = verdict, replace(self.trained, best_epoch=0)
 
     def _why_not_judged(self):

@@ -242,15 +242,15 @@ class InferenceNet(NeuralNet):
 
         None if the bottleneck does not tell.
         """
-        module = self.module_
-        few = self.first_rows(rows)
+        module, rows = self.module_.eval(), rows.copy(corrupt=None)
+
+        def moments(x):
+            return module.bottleneck.second_moment(module.encoded(x))
+
         with torch.no_grad():
-            if module.bottleneck.second_moment(module.encoded(few)) is None:
+            if moments(self.first_rows(rows)) is None:
                 return None
-        found = self._of_each(
-            rows.copy(corrupt=None),
-            lambda x: module.bottleneck.second_moment(module.encoded(x)),
-        )
+        found = self._of_each(rows, moments)
         return np.sqrt(np.average(found, axis=0, weights=rows.weights()))
 
     # skorch nests a plain pickle inside its state, which loses classes that live in

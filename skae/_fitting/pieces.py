@@ -100,8 +100,6 @@ class PieceFitting(Fitting):
 
     def _start_again(self):
         """Make the net PCA of all rows of the stream."""
-        history, callbacks = self.net.history, self.net.callbacks_
         start = self.stream.start(len(self.start.spread))
-        self._build(self._new(self.rows), start)
-        self.net.history, self.net.callbacks_ = history, callbacks
+        self._rebuild(self._new(self.rows), start)
         self.stream.lose()

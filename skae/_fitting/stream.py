@@ -13,7 +13,7 @@ from skae._fitting.start import (
     positive_spread,
 )
 
-__all__ = ["Stream", "losses_above"]
+__all__ = ["ROWS_TO_COMPARE_BY", "Stream", "losses_above", "split_piece"]
 
 SPARE = 10  # directions kept beside those of the code, at least
 FEWEST_ROWS, MOST_ROWS = 160, 1000  # before a network is trained
@@ -215,9 +215,7 @@ def split_piece(rows, seed):
     if len(rows) < ROWS_TO_COMPARE_BY:
         return rows, None
     n_held_out = max(len(rows) // 10, min(len(rows) // 4, 40))
-    shuffled = np.random.default_rng(seed).permutation(len(rows))
-    valid, learnt = np.sort(shuffled[:n_held_out]), np.sort(shuffled[n_held_out:])
-    return rows.copy(index=learnt), rows.copy(index=valid)
+    return rows.split(n_held_out, seed)
 
 
 def losses_above(net, start, rows):

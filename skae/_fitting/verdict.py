@@ -100,9 +100,7 @@ def hold_out(rows, estimator, streams):
     if n_held_out == 0:
         return rows, None
     # The same rows each time that a fit goes on: it has not seen those it held out.
-    shuffled = np.random.default_rng(streams.split_seed).permutation(n_samples)
-    valid, train = np.sort(shuffled[:n_held_out]), np.sort(shuffled[n_held_out:])
-    return rows.copy(index=train), rows.copy(index=valid)
+    return rows.split(n_held_out, streams.split_seed)
 
 
 def judge(net, pca, valid, *, is_start):
