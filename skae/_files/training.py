@@ -1,6 +1,7 @@
 """What training goes on with, the optimizer's state and random streams, as facts."""
 
 import copy
+import math
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from skae._files.archive import with_tensors, without_tensors
 from skae._files.schema import SchemaError, check_array, check_finite
 from skae._fitting.codec import PCAStart
 from skae._fitting.plan import SOLVERS
+from skae._fitting.rates import FIRST_LAYER, PATH, slow_last
 from skae._fitting.stream import Stream
 from skae._runtime import RandomStreams, import_lazy_parts
 
@@ -49,7 +51,7 @@ def restore_optimizer(encoded, tensors, net, solver, *, is_foreign):
         return None
     weights = [weight for _, weight in net.get_all_learnable_params()]
     shapes = [tuple(shape) for shape in encoded["shapes"]]
-    if shapes not in (_flat_shapes(net, weights), [tuple(x.shape) for x in weights]):
+    if shapes not in [*_flat_shapes(net, weights), *_apart_shapes(net)]:
         raise SchemaError("the optimizer is one of other weights.")
     entries = with_tensors(encoded["entries"], tensors)
     state = dict(zip(encoded["keys"], entries, strict=True))
@@ -59,10 +61,23 @@ def restore_optimizer(encoded, tensors, net, solver, *, is_foreign):
 
 
 def _flat_shapes(net, weights):
-    """Return the shape of all weights as `MLPStep` keeps them, in a list."""
+    """Return the shapes of weights as `MLPStep` may keep them: one, or a few."""
+    named = dict(net.get_all_learnable_params())
     n_weights = sum(weight.numel() for weight in weights)
     has_paths = isinstance(net.module_, PCAStart)  # with a bias that is always zero
-    return [(n_weights + has_paths * len(net.module_.units),)]
+    n_weights += has_paths * len(net.module_.units)
+    apart = [tuple(named[x].shape) for x in (FIRST_LAYER, PATH) if x in named]
+    n_others = n_weights - sum(map(math.prod, apart))
+    return [[(n_weights,)], [(n_others,), *apart]]
+
+
+def _apart_shapes(net):
+    """Return the shapes of weights in each order that a solver may have them in."""
+    orders = []
+    for slow in ((), (PATH,), (FIRST_LAYER,), (FIRST_LAYER, PATH)):
+        named = slow_last(net.get_all_learnable_params(), slow)
+        orders.append([tuple(x.shape) for _, x in named])
+    return orders
 
 
 def _try_step(solver, shapes, dtype, state):

@@ -306,6 +306,7 @@ class Fitting:
             self.plan,
             self.parts,
             self.streams,
+            self.start,
             self.report,
             self.checkpoint,
             keeps_optimizer=self._may_go_on(),

@@ -22,6 +22,7 @@ NOT_IN_TRAINING = {
     "scheduler_": None,
     "optimizer_": None,
     "step_": None,
+    "slow_": {},
     "penalty_": None,
     "compiled_": None,
     "n_parts_": 1,

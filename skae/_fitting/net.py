@@ -3,6 +3,7 @@
 import copy
 import itertools
 from contextlib import contextmanager, nullcontext
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from skorch.history import History
 from skae._data.rows import BatchIterator
 from skae._files.archive import with_tensors, without_tensors
 from skae._fitting.inference import NOT_IN_TRAINING, InferenceNet, sample_losses
+from skae._fitting.rates import slow_last
 from skae._fitting.user_callbacks import as_skorch_tells, is_caching, prepare, tell
 from skae._runtime import compiled, is_out_of_memory
 from skae._warnings import warn
@@ -38,6 +40,7 @@ class AutoencoderNet(InferenceNet):
     announces_gradients_ = False
     late_error_ = None
     optimizer_state_ = None
+    slow_ = MappingProxyType({})
     lends_stream_ = False
     stops_ = False
     interrupted_ = False
@@ -86,10 +89,24 @@ class AutoencoderNet(InferenceNet):
         return losses.mean()
 
     def get_all_learnable_params(self):
-        """Return names and parameters; those of a step by hand are one flat tensor."""
+        """Return names and parameters, slow ones last.
+
+        Those of a step by hand are one flat tensor, or a few.
+        """
         if self.step_ is None:
-            return super().get_all_learnable_params()
-        return iter([("parameters", self.step_.parameters)])
+            named = super().get_all_learnable_params()
+        else:
+            named = self.step_.named_parameters()
+        return iter(slow_last(named, self.slow_))
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Return groups of parameters with a learning rate, and other options."""
+        named = list(named_parameters)
+        slow = [(name, x) for name, x in named if name in self.slow_]
+        others = [(name, x) for name, x in named if name not in self.slow_]
+        (groups,), options = super().get_params_for_optimizer(prefix, others)
+        groups += [{"params": [x], **self.slow_[name]} for name, x in slow]
+        return (groups,), options
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch and record its mean loss.
@@ -433,6 +450,7 @@ class AutoencoderNet(InferenceNet):
         step,
         penalty,
         compiles,
+        slow,
         verbose,
     ):
         """Train on rows, judged by `valid` or None; keep only what is learnt.
@@ -440,7 +458,8 @@ class AutoencoderNet(InferenceNet):
         Returns the error of a user's callback when all was over, or None.
 
         `step` computes loss and gradients in place of autograd, or is None. `compiles`
-        is False, True or the name of a backend of torch.compile.
+        is False, True or the name of a backend of torch.compile. `slow` has options of
+        the solver for single weights, by their names.
         """
         if compiles:
             backend = "inductor" if compiles is True else compiles
@@ -450,7 +469,8 @@ class AutoencoderNet(InferenceNet):
         self.batch_size, self.max_epochs = batch_size, max_epochs
         self.streams_, self.callbacks = streams, callbacks
         self.train_split = None if valid is None else predefined_split(valid)
-        self.step_, self.seen_, self.verbose = step, {}, verbose
+        self.step_, self.slow_ = step, slow
+        self.seen_, self.verbose = {}, verbose
         earlier = self.callbacks_
         self.initialize_callbacks()
         prepare(self.callbacks_, earlier)

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import nn
 
+from skae._fitting.rates import FIRST_LAYER, PATH
+
 # (gradient of the output, input, output) -> gradient of the input
 _aten = torch.ops.aten
 BACKWARD = {
@@ -40,13 +42,17 @@ class MLPStep:
 
     loss : Loss
 
+    is_split : bool, default=False
+        Whether weights that X is multiplied by are parameters apart, so that they can
+        have a learning rate of their own.
+
     Attributes
     ----------
     parameters : nn.Parameter of shape (n_parameters,)
-        All parameters, with their gradients in ``parameters.grad``.
+        All (other) parameters, with their gradients in ``parameters.grad``.
     """
 
-    def __init__(self, encoder, decoder, paths, loss):
+    def __init__(self, encoder, decoder, paths, loss, *, is_split=False):
         self.loss = loss
         self.has_paths = paths is not None
         self.n_encoder_layers = len(encoder[::2])
@@ -59,8 +65,6 @@ class MLPStep:
 
         self._flat = first.weight.new_zeros(2, _n_parameters(layers, paths))
         self._n_used = 0
-        self.parameters = nn.Parameter(self._flat[0])
-        self.parameters.grad = self._flat[1]
         self._placed = []
 
         self.weights, self.biases = [], []  # of each layer, each with its gradient
@@ -82,6 +86,31 @@ class MLPStep:
             self._place(paths[1], "weight", beside)
             self._path_bias = self._carve(last.out_features)
             self._place(paths[1], "bias", self._path_bias)
+        self._named = self._parted(is_split, *first.weight.shape)
+        self.parameters = self._named[0][1]
+        self._hand_out_gradients()
+
+    def _parted(self, is_split, n_hidden, n_features):
+        """Return names, parameters and gradients: all in one, or what sees X apart."""
+        shapes = {}
+        if is_split:  # in this order they were carved
+            shapes[FIRST_LAYER] = n_hidden, n_features
+            shapes[PATH] = self.n_components * self.has_paths, n_features
+        found, start = {}, 0
+        for name, shape in shapes.items():
+            stop = start + math.prod(shape)
+            found[name] = [flat[start:stop].view(shape) for flat in self._flat]
+            start = stop
+        found = {"parameters": [flat[start:] for flat in self._flat], **found}
+        named = []
+        for name, (value, gradient) in found.items():
+            if value.numel():
+                named.append((name, nn.Parameter(value), gradient))
+        return named
+
+    def named_parameters(self):
+        """Return names and parameters, as a solver gets them."""
+        return [(name, parameter) for name, parameter, _ in self._named]
 
     def _carve(self, *shape):
         """Return the next piece of the flat parameters and that of the gradients."""
@@ -125,8 +154,13 @@ class MLPStep:
         inputs, sums = self._forward(X)
         loss, gradient = self.loss.with_gradient(sums[-1], target, sample_weight)
         self._backward(inputs, sums, gradient)
-        self.parameters.grad = self._flat[1]  # a callback may have taken it away
+        self._hand_out_gradients()  # a callback may have taken them away
         return loss, sums[-1]
+
+    def _hand_out_gradients(self):
+        """Give each parameter its gradient."""
+        for _, parameter, gradient in self._named:
+            parameter.grad = gradient
 
     def _forward(self, X):
         """Return the input of each layer and what it makes of it."""

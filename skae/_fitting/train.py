@@ -2,10 +2,10 @@
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
+from torch.optim import LBFGS, AdamW
 from skorch.callbacks import ParamMapper
 
 from skae._fitting.build import optimizer_factory
@@ -20,7 +20,9 @@ from skae._fitting.checkpoint import Checkpoint
 from skae._fitting.codec import PCAStart
 from skae._fitting.net import OURS
 from skae._fitting.parts import Parts, check_penalty
-from skae._fitting.plan import Plan
+from skae._fitting.plan import Plan, solver_class_and_options
+from skae._fitting.rates import share_for_rest, step_shares
+from skae._fitting.start import LinearStart
 from skae._fitting.step import MLPStep
 from skae._fitting.user_callbacks import copied, has_kind
 from skae._runtime import (
@@ -72,6 +74,7 @@ class Training:
     plan : Plan
     parts : Parts
     streams : RandomStreams
+    start : LinearStart
     report : SklearnCallbacks, default=None
     checkpoint : Checkpoint, default=None
 
@@ -83,6 +86,7 @@ class Training:
     plan: Plan
     parts: Parts
     streams: RandomStreams
+    start: LinearStart
     report: SklearnCallbacks | None = None
     checkpoint: Checkpoint | None = None
     keeps_optimizer: bool = False
@@ -110,6 +114,8 @@ class Training:
             check_penalty(penalty, net.module_, net.first_rows(rows))
         best = self._best_epoch(valid, np.inf if judge is None else judge())
         line, loaded = ProgressLine(plan.max_epochs), LoadedStart(best, judge)
+        rate = self._learning_rate()
+        slow = self._slow_weights(net.module_.recipe["network"], rate)
         with (
             closing(line),
             explained_memory(plan.batch_size),
@@ -120,22 +126,48 @@ class Training:
                 rows,
                 valid,
                 optimizer=optimizer_factory(estimator.solver, plan.alpha),
-                lr=plan.learning_rate,
+                lr=rate,
                 schedule=schedule,
                 batch_size=plan.batch_size,
                 max_epochs=plan.max_epochs,
                 streams=self.streams,
                 callbacks=self._callbacks(best, line, loaded),
                 keeps_optimizer=self.keeps_optimizer,
-                step=step_by_hand(net, estimator, self.parts),
+                step=step_by_hand(net, estimator, self.parts, is_split=bool(slow)),
                 compiles=estimator.compile,
                 penalty=penalty,
+                slow=slow,
                 verbose=int(estimator.verbose),
             )
         if valid is None:  # the loss of an epoch is measured before its last step
             losses = net.sample_losses(rows.thinned(ROWS_TO_CHECK_BY))
             check_converged(losses, net)
         return Trained(best.best_epoch_, loaded.is_loaded_, late_error)
+
+    def _learning_rate(self):
+        """Return the learning rate, which "auto" makes small where little is left."""
+        estimator, parts, rate = self.estimator, self.parts, self.plan.learning_rate
+        starts_as_rival = estimator.init == "pca" and parts.has_rival
+        if estimator.learning_rate != "auto" or not starts_as_rival:
+            return rate
+        if parts.corruption is not None:  # then much is left to mend
+            return rate
+        return rate * share_for_rest(self.start)
+
+    def _slow_weights(self, network, rate):
+        """Return the options of the solver for weights that learn more slowly.
+
+        Weight decay is to work on them as on all others.
+        """
+        solver, _ = solver_class_and_options(self.estimator.solver)
+        if issubclass(solver, LBFGS):  # knows no groups
+            return {}
+        slow = {}
+        for name, share in step_shares(self.start, network).items():
+            slow[name] = {"lr": share * rate}
+            if issubclass(solver, AdamW):
+                slow[name]["weight_decay"] = self.plan.alpha / share
+        return slow
 
     def _best_epoch(self, valid, start_loss):
         """Return the callback that keeps the best epoch."""
@@ -165,17 +197,21 @@ class Training:
 def one_cycle(plan, n_train):
     """Return a function that makes a schedule which rises, then falls to zero."""
     n_steps = -(-n_train // plan.batch_size) * plan.max_epochs + 1
-    return partial(
-        torch.optim.lr_scheduler.OneCycleLR,
-        max_lr=plan.learning_rate,
-        total_steps=n_steps,
-        pct_start=max(WARM_UP, 2 / n_steps),  # torch divides by zero at one step
-        anneal_strategy="linear",
-        cycle_momentum=False,
-    )
+
+    def schedule(optimizer):
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
+            total_steps=n_steps,
+            pct_start=max(WARM_UP, 2 / n_steps),  # torch divides by zero at one step
+            anneal_strategy="linear",
+            cycle_momentum=False,
+        )
+
+    return schedule
 
 
-def step_by_hand(net, estimator, parts):
+def step_by_hand(net, estimator, parts, *, is_split):
     """Return what computes loss and gradients without autograd, or None.
 
     Only our own network on a CPU is known well enough, and only our own solvers
@@ -200,7 +236,8 @@ def step_by_hand(net, estimator, parts):
     )
     if not suits:
         return None
-    return MLPStep(network.encoder, network.decoder, paths, parts.loss)
+    halves = network.encoder, network.decoder
+    return MLPStep(*halves, paths, parts.loss, is_split=is_split)
 
 
 def check_converged(losses, net):
