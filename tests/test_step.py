@@ -249,7 +249,7 @@ def autograd(monkeypatch):
     """Return a function that makes every later fit use autograd."""
 
     def use():
-        monkeypatch.setattr(train, "step_by_hand", lambda *arguments: None)
+        monkeypatch.setattr(train, "step_by_hand", lambda *a, **options: None)
 
     return use
 
@@ -260,8 +260,8 @@ def steps(monkeypatch):
     built = []
 
     class Noted(MLPStep):
-        def __init__(self, *args):
-            super().__init__(*args)
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
             built.append(self)
 
     monkeypatch.setattr(train, "MLPStep", Noted)

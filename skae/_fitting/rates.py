@@ -1,4 +1,4 @@
-"""How large a step may be: smaller where many inputs add up, or little is left to learn.
+"""How large a step may be: smaller where many inputs add up, or little is left.
 
 A step of Adam moves each weight by about the learning rate, whatever the gradient. What
 a weight matrix makes of a row then moves by that times the sum of the row's absolute

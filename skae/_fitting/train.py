@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.optim import LBFGS, AdamW
 from skorch.callbacks import ParamMapper
+from torch.optim import LBFGS, AdamW
 
 from skae._fitting.build import optimizer_factory
 from skae._fitting.callbacks import (
