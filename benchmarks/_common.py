@@ -22,6 +22,7 @@ BUNDLED = {
     "digits": datasets.load_digits,
     "breast_cancer": datasets.load_breast_cancer,
     "wine": datasets.load_wine,
+    "iris": datasets.load_iris,
 }
 MOST_ROWS = 10_000
 MB = 1e6

@@ -81,6 +81,12 @@ class RandomStreams:
         finally:
             self._lent_states = states
 
+    def copy(self):
+        """Return streams that go on as these do."""
+        streams = RandomStreams(0)
+        streams.set_state(self.get_state())
+        return streams
+
     def get_state(self):
         """Return numbers ("facts", fit for JSON) and tensors that say it all."""
         tensors = {

@@ -178,6 +178,12 @@ class Rows(torch.utils.data.Dataset):
         held_out, others = np.split(drawn, [n_held_out])
         return self._at(np.sort(others)), self._at(np.sort(held_out))
 
+    def folds(self, n_folds, seed):
+        """Yield for each fold the other rows, and its rows, which a seed draws."""
+        drawn = np.random.default_rng(seed).permutation(len(self))
+        for fold in np.array_split(drawn, n_folds):
+            yield self._at(np.setdiff1d(drawn, fold)), self._at(np.sort(fold))
+
     def thinned(self, n_most):
         """Return at most `n_most` of these rows, evenly spread."""
         return self._at(np.arange(len(self))[:: -(-len(self) // n_most)])

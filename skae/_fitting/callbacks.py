@@ -26,6 +26,10 @@ NOTED = (
 )
 
 
+class TrainingDiverged(ValueError):
+    """Training diverged again after it went back once."""
+
+
 class BestEpoch(Callback):
     """Keep the weights of the best epoch, stop when none is better, restore them.
 
@@ -94,7 +98,7 @@ class BestEpoch(Callback):
         what = f"Training diverged: the loss became {loss} in epoch {len(net.history)}"
         is_last = len(net.history) - self.n_epochs_before_ >= net.max_epochs
         if self.has_diverged_ or is_last:
-            raise ValueError(
+            raise TrainingDiverged(
                 f"{what}. Lower learning_rate (now {net.lr:g}), or scale X if a few of "
                 "its values are much larger than the rest."
             )

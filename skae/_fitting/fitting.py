@@ -15,14 +15,23 @@ from skorch.callbacks import LRScheduler
 
 from skae._fitting.advice import advise_on_code, advise_on_columns, advise_on_units
 from skae._fitting.build import build_net_at, new_network
+from skae._fitting.callbacks import TrainingDiverged
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
+from skae._fitting.folds import CrossFit
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
-from skae._fitting.plan import make_plan
+from skae._fitting.plan import (
+    FEWEST_FOLDED,
+    MOST_FOLD_WORK,
+    MOST_FOLDED,
+    N_FOLDS,
+    fold_work,
+    make_plan,
+)
 from skae._fitting.shares import explained_shares
-from skae._fitting.start import check_spread, fit_linear_start
+from skae._fitting.start import check_spread, fit_linear_start, standardized
 from skae._fitting.train import Trained, Training, one_cycle
 from skae._fitting.user_callbacks import (
     check_monitors,
@@ -96,7 +105,7 @@ class Fitting:
     verdict = Verdict.none("training is not at its end")
     trained = Trained()
     interrupted = False
-    is_partial = False
+    is_partial = is_folded = False
     checkpoint = None
     spoil = None
     stream = None
@@ -112,7 +121,10 @@ class Fitting:
     def fit(self, previous=None):
         """Hold rows out, train on the rest, judge; `previous` is (net, start)."""
         self._look_for_checkpoint(previous)
-        learnt, valid = hold_out(self.rows, self.estimator, self.streams)
+        self.is_folded = previous is None and self._can_judge_by_folds()
+        learnt, valid = self.rows, None
+        if not self.is_folded:
+            learnt, valid = hold_out(self.rows, self.estimator, self.streams)
         if self._is_left_to_pca(valid):
             logger.info(
                 "%d rows are too few to judge by: the model is PCA", len(learnt)
@@ -122,7 +134,7 @@ class Fitting:
                 self._finish()
             warn_if_untrained(self.estimator.callbacks, len(learnt))
             return self
-        if valid is None:
+        if valid is None and not self.is_folded:
             how = f"early_stopping={self.estimator.early_stopping!r}"
             reason = f"no rows are held out ({how}, {len(learnt)} rows)"
             check_monitors(self.estimator.callbacks, reason)
@@ -147,7 +159,29 @@ class Fitting:
     def _is_left_to_pca(self, valid):
         """Tell whether rows are too few to judge by, and a judge is wanted."""
         is_auto = self.estimator.early_stopping == "auto"
-        return self._has_rival and valid is None and is_auto
+        return self._has_rival and valid is None and is_auto and not self.is_folded
+
+    def _can_judge_by_folds(self):
+        """Tell whether rows are few, and networks of all folds soon trained.
+
+        Callbacks, checkpoints and a warm start are for one training.
+        """
+        estimator, n_samples = self.estimator, len(self.rows)
+        is_one_training = estimator.warm_start or estimator.callbacks
+        if is_one_training or estimator.checkpoint is not None:
+            return False
+        if estimator.early_stopping != "auto" or not self._has_rival:
+            return False
+        if not FEWEST_FOLDED <= n_samples <= MOST_FOLDED:
+            return False
+        network, _ = new_network(
+            estimator,
+            self.data,
+            self.parts.bottleneck,
+            self._count_components(self.rows),
+            self.streams.copy(),
+        )
+        return fold_work(network, n_samples) <= MOST_FOLD_WORK
 
     def _is_exact(self):
         """Tell whether PCA loses nothing of the rows, so that there is no use."""
@@ -176,6 +210,7 @@ class Fitting:
                 len(learnt),
                 max_epochs=max_epochs,
                 is_partial=self.is_partial,
+                is_folded=self.is_folded,
             )
             with torch_threads(self.plan.n_threads):
                 if previous is None:
@@ -267,6 +302,9 @@ class Fitting:
 
     def _train(self, learnt, valid, is_continued):
         """Train the net, and keep what held-out rows prove."""
+        if self.is_folded:
+            self._train_by_folds(learnt)
+            return
         self._run(learnt, valid, self._schedule(len(learnt)))
         if self._has_rival and valid is not None:
             self._judge(learnt, valid, is_continued)
@@ -280,6 +318,38 @@ class Fitting:
         is_start = valid is not None and self.trained.is_start
         if is_start and not self.interrupted:
             warn_if_nothing_learnt(self.net)
+
+    def _train_by_folds(self, rows):
+        """Train as long as is best for rows left out, if that is better than PCA."""
+        folds = CrossFit(
+            self.estimator, self.plan, self.parts, self.data, self.streams, self.net
+        )
+        try:
+            crossed = folds.run(rows, self._schedule)
+            self.interrupted = crossed.is_interrupted
+            if self.interrupted:
+                self.verdict = Verdict.of_broken_folds("was interrupted")
+                return
+            self.verdict = crossed.verdict()
+            if self.verdict.proven:
+                schedule = self._schedule(len(rows))
+                self.plan = replace(self.plan, max_epochs=crossed.best_epoch())
+                self._run(rows, None, schedule)
+        except TrainingDiverged:
+            self._return_to_pca(Verdict.of_broken_folds("diverged"))
+            return
+        self._record(crossed)
+
+    def _record(self, crossed):
+        """Put what rows left out have lost into the history."""
+        history, curve = self.net.history, crossed.curve()
+        if not self.verdict.proven:
+            for number, epoch in enumerate(crossed.epochs, 1):
+                history.new_epoch()
+                for name, value in {"epoch": number, **epoch}.items():
+                    history.record(name, value)
+        for epoch, loss in zip(history, curve, strict=False):
+            epoch["valid_loss"] = float(loss)
 
     def _schedule(self, n_train):
         """Return a function that makes the learning-rate scheduler, or None.
@@ -310,6 +380,7 @@ class Fitting:
             self.report,
             self.checkpoint,
             keeps_optimizer=self._may_go_on(),
+            max_time=self._max_time(),
         )
         self.trained = training.run(net, learnt, valid, judge=judge, schedule=schedule)
         self.interrupted = net.interrupted_
@@ -322,6 +393,11 @@ class Fitting:
         elif isinstance(module, PCAStart) and not self.is_partial:
             code_spread = net.code_spread(learnt.thinned(ROWS_TO_SCALE_BY))
             module.half_whiten(self.start, code_spread)
+
+    def _max_time(self):
+        """Return how many seconds one training may take, or None."""
+        seconds = self.estimator.max_time
+        return seconds / (N_FOLDS + 1) if seconds and self.is_folded else seconds
 
     def _mean_loss(self, rows):
         """Return the mean loss of standardised rows at present."""
@@ -401,17 +477,7 @@ class Fitting:
 
     def _standardized(self, rows):
         """Return rows as the net wants them."""
-        start, dtype, target = self.start, self.net.dtype(), rows.target
-        if target is not None:
-            mean, scale = start.target.mean, start.target.scale
-            target = target.copy(mean=mean, scale=scale, dtype=dtype)
-        return rows.copy(
-            mean=start.mean,
-            scale=start.scale,
-            dtype=dtype,
-            corrupt=self.spoil,
-            target=target,
-        )
+        return standardized(rows, self.start, self.net.dtype(), self.spoil)
 
     def fitted_attributes(self):
         """Return what the estimator learns from this fit."""

@@ -23,6 +23,11 @@ LEAST_ALPHA = 0.01
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
 PATIENCE = 10  # epochs, where the learning rate does not fall
 
+# Few rows judge by cross-fitting, where it takes less than some seconds.
+N_FOLDS, FEWEST_FOLDED, MOST_FOLDED = 5, 20, 600  # rows
+MOST_FOLD_WORK = 2e11  # operations
+FEW_ROWS_EPOCHS, FEW_ROWS_RATE = 40, 3e-3
+
 # Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).
 ADAM = {"fused": True, "betas": (0.8, 0.9), "eps": 1e-7}
 SOLVERS = {
@@ -46,7 +51,17 @@ class Plan:
     n_threads: int | None
 
 
-def make_plan(estimator, network, parts, data, n_train, *, max_epochs, is_partial):
+def make_plan(
+    estimator,
+    network,
+    parts,
+    data,
+    n_train,
+    *,
+    max_epochs,
+    is_partial=False,
+    is_folded=False,
+):
     """Return the `Plan` of one fit.
 
     Parameters
@@ -65,8 +80,11 @@ def make_plan(estimator, network, parts, data, n_train, *, max_epochs, is_partia
 
     max_epochs : int or "auto"
 
-    is_partial : bool
+    is_partial : bool, default=False
         Whether it is an epoch of `partial_fit`.
+
+    is_folded : bool, default=False
+        Whether so few rows judge by cross-fitting.
     """
     rules = AUTO[network_name(estimator, data.form)]
     device = choose_device(estimator.device)
@@ -77,7 +95,7 @@ def make_plan(estimator, network, parts, data, n_train, *, max_epochs, is_partia
     step_work = row_work * min(batch_size, n_train)
     if max_epochs == "auto":
         n_batches = -(-n_train // batch_size)
-        max_epochs = auto_max_epochs(n_batches, row_work * n_train)
+        max_epochs = auto_max_epochs(n_batches, row_work * n_train, is_folded)
         max_epochs *= parts.bottleneck.effort
     precision = choose_precision(
         estimator.precision,
@@ -92,7 +110,7 @@ def make_plan(estimator, network, parts, data, n_train, *, max_epochs, is_partia
         max_epochs=max_epochs,
         n_epochs_no_change=auto_patience(estimator, max_epochs),
         alpha=choose_alpha(estimator, rules, parts.bottleneck, shape, is_partial),
-        learning_rate=choose_learning_rate(estimator, rules, parts.loss),
+        learning_rate=choose_learning_rate(estimator, rules, parts.loss, is_folded),
         precision=precision,
         device=device,
         n_threads=choose_threads(estimator.n_jobs, step_work),
@@ -144,11 +162,12 @@ def choose_alpha(estimator, rules, bottleneck, shape, is_partial):
     return rules.alpha(*shape)
 
 
-def choose_learning_rate(estimator, rules, loss):
-    """Return `learning_rate`; "auto" goes by the network and the loss."""
+def choose_learning_rate(estimator, rules, loss, is_folded):
+    """Return `learning_rate`; "auto" goes by the network, the loss and few rows."""
     if estimator.learning_rate != "auto":
         return estimator.learning_rate
-    return min(rules.learning_rate, loss.most_learning_rate)
+    rate = min(rules.learning_rate, loss.most_learning_rate)
+    return min(rate, FEW_ROWS_RATE) if is_folded else rate
 
 
 def solver_class_and_options(solver):
@@ -166,9 +185,21 @@ def auto_batch_size(n_samples):
     return int(np.clip(n_samples // 8, 16, np.clip(n_samples // 160, 128, 512)))
 
 
-def auto_max_epochs(n_batches, epoch_work):
-    """Return 18, or up to 100 where they are cheap, but at most 20,000 steps."""
-    cheap = min(int(CHEAP_FIT / epoch_work), MOST_EPOCHS)
+def fold_work(network, n_samples):
+    """Return how many operations the networks of all folds take at least."""
+    row_work = 6 * max(count_products(network), 1)
+    return row_work * n_samples * EPOCHS * (N_FOLDS - 1)
+
+
+def auto_max_epochs(n_batches, epoch_work, is_folded=False):
+    """Return 18, or up to 100 where they are cheap, but at most 20,000 steps.
+
+    Up to 40 where all folds train as many.
+    """
+    if is_folded:
+        cheap = min(int(CHEAP_FIT / epoch_work / 2), FEW_ROWS_EPOCHS)
+    else:
+        cheap = min(int(CHEAP_FIT / epoch_work), MOST_EPOCHS)
     return min(max(EPOCHS, cheap), math.ceil(MOST_STEPS / n_batches))
 
 

@@ -119,6 +119,17 @@ class LinearTarget:
         return code @ slopes * (self.scale / wanted.scale) + offset
 
 
+def standardized(rows, start, dtype, corrupt=None):
+    """Return rows in the units of a start, as its net wants them."""
+    target = rows.target
+    if target is not None:
+        mean, scale = start.target.mean, start.target.scale
+        target = target.copy(mean=mean, scale=scale, dtype=dtype)
+    return rows.copy(
+        mean=start.mean, scale=start.scale, dtype=dtype, corrupt=corrupt, target=target
+    )
+
+
 def positive_spread(start):
     """Return the spread along each axis, never zero, to divide by."""
     spread = np.maximum(start.spread, 1e-6 * start.spread[0])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from skorch.callbacks import ParamMapper
+from skorch.callbacks import Callback, ParamMapper
 from torch.optim import LBFGS, AdamW
 
 from skae._fitting.build import optimizer_factory
@@ -80,6 +80,12 @@ class Training:
 
     keeps_optimizer : bool, default=False
         Whether training may go on later.
+
+    watch : Callback, default=None
+        What takes the place of the user's callbacks, of report and progress line.
+
+    max_time : float, default=None
+        In seconds.
     """
 
     estimator: object
@@ -90,6 +96,8 @@ class Training:
     report: SklearnCallbacks | None = None
     checkpoint: Checkpoint | None = None
     keeps_optimizer: bool = False
+    watch: Callback | None = None
+    max_time: float | None = None
 
     def run(self, net, rows, valid, *, judge, schedule):
         """Train a net, restore its best epoch and return what became of it.
@@ -179,8 +187,10 @@ class Training:
     def _callbacks(self, best, line, loaded):
         """Return skorch callbacks: ours, copies of the user's, and the checkpoint."""
         callbacks = [(f"{OURS}best_epoch", best)]
-        if self.estimator.max_time is not None:
-            callbacks.append((f"{OURS}time_limit", TimeLimit(self.estimator.max_time)))
+        if self.max_time is not None:
+            callbacks.append((f"{OURS}time_limit", TimeLimit(self.max_time)))
+        if self.watch is not None:
+            return [*callbacks, (f"{OURS}watch", self.watch)]
         if self.report is not None:
             callbacks.append((f"{OURS}report", self.report))
         if self.estimator.verbose:

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae._fitting.codec import link_at_mean
 from skae._fitting.inference import sample_losses
-from skae._fitting.plan import FEWEST_HELD_OUT, auto_n_held_out
+from skae._fitting.plan import FEWEST_FOLDED, FEWEST_HELD_OUT, auto_n_held_out
 from skae._warnings import warn
 
 __all__ = [
@@ -20,7 +20,10 @@ __all__ = [
     "gain_is_proven",
     "hold_out",
     "judge",
+    "judge_losses",
+    "losses_by_size",
     "mean_loss",
+    "pca_losses_by_size",
     "warn_if_coarse",
     "warn_if_nothing_learnt",
     "warn_if_poor",
@@ -58,12 +61,20 @@ class Verdict:
     def of_few_rows(cls, n_samples):
         """Return the verdict on too few rows to judge by."""
         rows = "row is" if n_samples == 1 else "rows are"
+        enough = FEWEST_FOLDED
+        if n_samples >= enough:  # too large a network, warm_start or callbacks
+            enough = 4 * FEWEST_HELD_OUT
         return cls(
             f"The model is PCA: {n_samples} {rows} too few to judge a network by "
-            f"({4 * FEWEST_HELD_OUT} are enough). early_stopping=True or False trains "
+            f"({enough} are enough). early_stopping=True or False trains "
             "one nevertheless.",
             proven=False,
         )
+
+    @classmethod
+    def of_broken_folds(cls, what):
+        """Return the verdict where training on part of the rows came to no end."""
+        return cls(f"The model is PCA: training {what}.", proven=False)
 
     @classmethod
     def of_exact_pca(cls):
@@ -119,8 +130,27 @@ def judge(net, pca, valid, *, is_start):
     is_start : bool
         Whether no epoch was better than PCA, so that the net still is it.
     """
-    losses, pca_losses = _losses_by_size(net, pca, valid)
-    weights = valid.weights()
+    losses = losses_by_size(net, valid)
+    return judge_losses(
+        losses, pca_losses_by_size(net, pca, valid), valid.weights(), is_start=is_start
+    )
+
+
+def judge_losses(losses, pca_losses, weights, *, is_start=False, is_crossed=False):
+    """Return the `Verdict` of losses of a network and of PCA.
+
+    Parameters
+    ----------
+    losses, pca_losses : ndarray of shape (n_sizes, n_samples)
+
+    weights : ndarray of shape (n_samples,) or None
+
+    is_start : bool, default=False
+        Whether no epoch was better than PCA.
+
+    is_crossed : bool, default=False
+        Whether each row was judged by a network of its own fold.
+    """
     is_nowhere_worse = all(
         mean_loss(network, weights) <= mean_loss(linear, weights)
         for network, linear in zip(losses, pca_losses, strict=True)
@@ -132,10 +162,10 @@ def judge(net, pca, valid, *, is_start):
     proven = proven and not is_start  # rounding proves nothing
     kept = "the network is kept" if proven else "the model is PCA of all rows"
     logger.info("held-out loss %.4g, PCA's %.4g: %s", loss, pca_loss, kept)
-    found = (
-        f"on {len(valid)} held-out rows the network's loss is {loss:.4g}, PCA's "
-        f"{pca_loss:.4g}"
-    )
+    where = f"on {len(losses)} held-out rows"
+    if is_crossed:
+        where = f"on {len(losses)} rows, each held out once,"
+    found = f"{where} the network's loss is {loss:.4g}, PCA's {pca_loss:.4g}"
     if is_start:
         why = "The model is PCA: no epoch made the loss of the held-out rows smaller; "
     elif proven:
@@ -148,19 +178,34 @@ def judge(net, pca, valid, *, is_start):
     return Verdict(why + found + error, proven, pca_loss)
 
 
-def _losses_by_size(net, pca, valid):
-    """Return losses of net and PCA in all sizes of code in which they compare."""
-    module, losses, pca_losses = net.module_, [], []
-    sizes = [len(pca.spread)]
+def losses_by_size(net, rows):
+    """Return losses of a net in all sizes of code in which it is compared with PCA.
+
+    An ndarray of shape (n_sizes, n_samples), the whole code first.
+    """
+    module, losses = net.module_, []
+    for size in _sizes(module):
+        module.n_kept = size
+        losses.append(net.sample_losses(rows))
+    module.n_kept = None
+    return np.array(losses)
+
+
+def pca_losses_by_size(net, pca, rows):
+    """Return losses of PCA in the same sizes, of the same shape."""
+    losses = []
+    for size in _sizes(net.module_):
+        reconstruct = partial(pca.reconstruct, units=rows, n_kept=size)
+        losses.append(sample_losses(rows, net.module_.loss, reconstruct))
+    return np.array(losses)
+
+
+def _sizes(module):
+    """Return the sizes of the code in which net and PCA compare, largest first."""
+    sizes = [len(module.units)]
     while module.bottleneck.is_ordered and sizes[-1] > 1:
         sizes.append(sizes[-1] // 2)
-    for size in sizes:
-        module.n_kept = size
-        losses.append(net.sample_losses(valid))
-        reconstruct = partial(pca.reconstruct, units=valid, n_kept=size)
-        pca_losses.append(sample_losses(valid, module.loss, reconstruct))
-    module.n_kept = None
-    return losses, pca_losses
+    return sizes
 
 
 def _gain(start_losses, losses, sample_weight=None):

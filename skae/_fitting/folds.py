@@ -1,0 +1,216 @@
+"""Few rows judge by cross-fitting: each judges a network that has not seen it.
+
+Every fold of the rows is left out once. A network trained on the others says after each
+epoch what it loses on the rows left out, and PCA of the others what it loses. So all
+rows judge, not a tenth of them, and they also say how many epochs are best.
+"""
+
+import copy
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from skorch.callbacks import Callback
+
+from skae._fitting.build import build_net_at
+from skae._fitting.parts import Parts, spoiler
+from skae._fitting.plan import N_FOLDS, Plan
+from skae._fitting.start import fit_linear_start, standardized
+from skae._fitting.train import Training
+from skae._fitting.verdict import judge_losses, losses_by_size, pca_losses_by_size
+
+PATIENCE = 0.5  # share of the epochs in which a gain has to show
+
+
+@dataclass
+class OutOfFold:
+    """What rows lose on networks, and on PCA, that have not seen them.
+
+    Attributes
+    ----------
+    losses : ndarray of shape (n_epochs, n_sizes, n_samples)
+        After each epoch, in all sizes of the code in which network and PCA compare,
+        the whole code first.
+
+    pca_losses : ndarray of shape (n_sizes, n_samples)
+
+    weights : ndarray of shape (n_samples,) or None
+
+    epochs : list of dict
+        "train_loss", the mean over the folds, and "dur", their seconds together.
+
+    has_hope : bool
+        Whether the networks were better than PCA after some epoch. If not, later folds
+        were not trained, and their rows are missing.
+
+    is_interrupted : bool
+        Whether a Ctrl-C came meanwhile.
+    """
+
+    losses: np.ndarray
+    pca_losses: np.ndarray
+    weights: np.ndarray | None
+    epochs: list
+    has_hope: bool
+    is_interrupted: bool
+
+    def curve(self):
+        """Return the mean loss after each epoch, ndarray of shape (n_epochs,)."""
+        return np.average(self.losses.mean(1), axis=1, weights=self.weights)
+
+    def best_epoch(self):
+        """Return the epoch of the smallest mean loss, from 1 on."""
+        return int(self.curve().argmin()) + 1
+
+    def verdict(self):
+        """Return the `Verdict` on the best epoch."""
+        losses = self.losses[self.best_epoch() - 1]
+        return judge_losses(
+            losses,
+            self.pca_losses,
+            self.weights,
+            is_start=not self.has_hope,
+            is_crossed=True,
+        )
+
+
+class LeftOut(Callback):
+    """Note after each epoch what the rows of a fold lose; end training without hope.
+
+    Parameters
+    ----------
+    measure : callable
+        ``measure()`` -> losses, ndarray of shape (n_sizes, n_samples).
+
+    pca_losses : ndarray of shape (n_sizes, n_samples)
+
+    weights : ndarray of shape (n_samples,) or None
+
+    gains : ndarray of shape (n_epochs,)
+        Sum over the rows of earlier folds of what they gain over PCA, by epoch.
+
+    Attributes
+    ----------
+    losses_ : list of ndarray
+
+    gains_ : list of float
+        With those of earlier folds.
+    """
+
+    def __init__(self, measure, pca_losses, weights, gains):
+        self.measure = measure
+        self.pca_losses = pca_losses
+        self.weights = weights
+        self.gains = gains
+        self.losses_, self.gains_ = [], []
+
+    def on_epoch_end(self, net, **kwargs):
+        losses = self.measure()
+        gain = (self.pca_losses - losses).mean(0)
+        gain = gain.sum() if self.weights is None else self.weights @ gain
+        self.losses_.append(losses)
+        self.gains_.append(self.gains[len(self.gains_)] + gain)
+        net.module_.train()
+        if len(self.losses_) >= PATIENCE * len(self.gains) and not self.has_hope():
+            net.stops_ = True
+
+    def has_hope(self):
+        """Tell whether the network was better than PCA after some epoch."""
+        return max(self.gains_, default=0.0) > 0
+
+
+@dataclass
+class CrossFit:
+    """The networks of all folds, one after the other.
+
+    Attributes
+    ----------
+    estimator : AutoencoderTransformer
+        Read for its parameters only.
+
+    plan : Plan
+    parts : Parts
+    data : TrainingData
+    streams : RandomStreams
+
+    net : AutoencoderNet
+        Untrained; its network is that with which each fold begins.
+    """
+
+    estimator: object
+    plan: Plan
+    parts: Parts
+    data: object
+    streams: object
+    net: object
+
+    def run(self, rows, schedule):
+        """Return the `OutOfFold` of some rows.
+
+        `schedule` is a function of the number of rows that makes one.
+        """
+        gains, folds = np.zeros(self.plan.max_epochs), []
+        for learnt, left in rows.folds(N_FOLDS, self.streams.split_seed):
+            found, net = self._fold(learnt, left, gains, schedule(len(learnt)))
+            folds.append((found, net.history))
+            if net.interrupted_ or not found.has_hope():
+                break
+            gains = np.array(found.gains_)
+        return _joined(folds, net.interrupted_)
+
+    def _fold(self, learnt, left, gains, schedule):
+        """Train on some rows and return the `LeftOut` of the others, and the net."""
+        parts, streams = copy.deepcopy(self.parts), self.streams.copy()
+        module = self.net.module_
+        start = fit_linear_start(learnt, len(module.units), streams.init)
+        network, recipe = copy.deepcopy(module.network), dict(module.recipe)
+        net = build_net_at(
+            start, network, recipe, parts, self.estimator, self.plan, streams
+        )
+        dtype, spoil = net.dtype(), None
+        if parts.corruption is not None:
+            clean = standardized(learnt, start, dtype)
+            spoil = spoiler(parts.corruption, clean, self.data.form, streams)
+        learnt, left = (standardized(x, start, dtype, spoil) for x in (learnt, left))
+        pca_losses = pca_losses_by_size(net, start, left)
+        found = LeftOut(
+            lambda: losses_by_size(net, left), pca_losses, left.weights(), gains
+        )
+        max_time = self.estimator.max_time and self.estimator.max_time / (N_FOLDS + 1)
+        training = Training(
+            self.estimator,
+            self.plan,
+            parts,
+            streams,
+            start,
+            watch=found,
+            max_time=max_time,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            training.run(net, learnt, None, judge=None, schedule=schedule)
+        return found, net
+
+
+def _joined(folds, is_interrupted):
+    """Return the `OutOfFold` of all folds, pairs of `LeftOut` and history."""
+    found = [fold for fold, _ in folds]
+    n_epochs = min(len(fold.losses_) for fold in found)
+    epochs = [
+        {
+            "train_loss": float(np.mean([epoch["train_loss"] for epoch in same])),
+            "dur": sum(epoch["dur"] for epoch in same),
+        }
+        for same in zip(*(history[:n_epochs] for _, history in folds), strict=True)
+    ]
+    weights = None
+    if found[0].weights is not None:
+        weights = np.concatenate([fold.weights for fold in found])
+    return OutOfFold(
+        np.concatenate([fold.losses_[:n_epochs] for fold in found], 2),
+        np.concatenate([fold.pca_losses for fold in found], 1),
+        weights,
+        epochs,
+        found[-1].has_hope(),
+        is_interrupted,
+    )
