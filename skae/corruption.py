@@ -8,7 +8,7 @@ corruption, inherit `Corruption`, write `corrupt`, and put an entry in `CORRUPTI
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -124,8 +124,14 @@ class GaussianNoise(Corruption):
     Parameters
     ----------
     scale : float or (float, float), default=0.3
-        Standard deviation of the noise, in [0, inf), as a share of that of each
-        feature. Of a range (low, high), each row draws its own, at equal odds.
+        Standard deviation of the noise, in [0, inf), in units of the spread that
+        `relative_to` names. Of a range (low, high), each row draws its own, at equal
+        odds.
+
+    relative_to : {"feature", "all"}, default="feature"
+        "feature" is the standard deviation of each feature: for tables. "all" is the
+        root of the mean variance of all, so that each feature gets the same noise: for
+        the grain of a camera, which spares no pixel because it hardly changes.
 
     References
     ----------
@@ -140,15 +146,21 @@ class GaussianNoise(Corruption):
     """
 
     ranges = {"scale": (0, math.inf)}
+    choices = {"relative_to": ("feature", "all")}
     spans = ("scale",)
 
-    def __init__(self, scale: Level = 0.3) -> None:
+    def __init__(
+        self, scale: Level = 0.3, relative_to: Literal["feature", "all"] = "feature"
+    ) -> None:
         self.scale = scale
+        self.relative_to = relative_to
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
-        scale = _levels(self.scale, X, generator)
+        scale, spread = _levels(self.scale, X, generator), features.spread
+        if self.relative_to == "all":
+            spread = spread.square().mean().sqrt()
         noise = torch.randn(X.shape, generator=generator, dtype=X.dtype)
-        return X + scale * features.spread * noise
+        return X + scale * spread * noise
 
 
 class MaskingNoise(Corruption):
