@@ -91,6 +91,7 @@ spoilt = {name: spoil(test) for name, spoil in FAULTS.items()}
 #   How much grain, or how many dead pixels, is drawn for each picture. Grain is
 #   `relative_to="all"`, the same in all pixels. By default it is in proportion to the
 #   spread of each one: those that hardly change get next to none, and are trusted.
+#   As pictures are new in each epoch, such a fit takes twice as many of them.
 # - `X_target=`: pairs of a spoilt picture and a clean one. What is spoilt is up to you;
 #   here each picture is there twice, each time with one of the four, so some are fine.
 #
@@ -233,7 +234,7 @@ fine = table["no fault"]
 costs = fine - fine["plain"]
 print(
     f"The price, where nothing was to mend: {costs['corruption=']:+.1f} dB with "
-    f"'corruption=' and {costs['X_target=']:+.1f} dB\nwith 'X_target=', from 'plain'. A "
-    "network mends what it was shown: put in all faults that\nwill come, of all "
+    f"'corruption=' and {costs['X_target=']:+.1f} dB\nwith 'X_target=', from 'plain'. "
+    "A network mends what it was shown: put in all faults that\nwill come, of all "
     "strengths, and pictures that are fine."
 )

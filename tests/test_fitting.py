@@ -159,6 +159,16 @@ def test_auto_epochs_are_more_where_the_network_is_small(n_weights, n_epochs):
 
 
 @pytest.mark.parametrize(
+    ("n_weights", "n_epochs"), [(16, 100), (2500, 66), (10**4, 36)]
+)
+def test_auto_epochs_are_at_least_twice_as_many_where_rows_are_spoilt(
+    n_weights, n_epochs
+):
+    found = plan(10_000, round(n_weights**0.5), corruption="masking")
+    assert found.max_epochs == n_epochs
+
+
+@pytest.mark.parametrize(
     ("settings", "patience"),
     [
         ({"schedule": "constant"}, 10),
