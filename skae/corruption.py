@@ -1,8 +1,9 @@
 """Corruption: how rows are spoilt in training, so that the network learns to mend them.
 
 A denoising autoencoder sees spoilt rows and is to return the clean ones. How much is
-spoilt is a number, or a range (low, high) from which each row draws its own. To add a
-corruption, inherit `Corruption`, write `corrupt`, and put an entry in `CORRUPTIONS`.
+spoilt is a number, or a range (low, high) from which each row draws its own, uniformly,
+as faults are seldom all of one strength. To add a corruption, inherit `Corruption`,
+write `corrupt`, and put an entry in `CORRUPTIONS`.
 """
 
 import math
@@ -125,8 +126,8 @@ class GaussianNoise(Corruption):
     ----------
     scale : float or (float, float), default=0.3
         Standard deviation of the noise, in [0, inf), in units of the spread that
-        `relative_to` names. Of a range (low, high), each row draws its own, at equal
-        odds.
+        `relative_to` names. Of a range (low, high), each row draws its own,
+        uniformly.
 
     relative_to : {"feature", "all"}, default="feature"
         "feature" is the standard deviation of each feature: for tables. "all" is the
@@ -170,7 +171,7 @@ class MaskingNoise(Corruption):
     ----------
     rate : float or (float, float), default=0.25
         Share of the values, in [0, 1]. Of a range (low, high), each row draws its own,
-        at equal odds.
+        uniformly.
 
     References
     ----------
@@ -202,7 +203,7 @@ class SaltAndPepperNoise(Corruption):
     ----------
     rate : float or (float, float), default=0.1
         Share of the values, in [0, 1]. Of a range (low, high), each row draws its own,
-        at equal odds.
+        uniformly.
 
     References
     ----------
@@ -236,7 +237,7 @@ class SwapNoise(Corruption):
     ----------
     rate : float or (float, float), default=0.1
         Share of the values, in [0, 1]. Of a range (low, high), each row draws its own,
-        at equal odds. Some values meet themselves again.
+        uniformly. Some values meet themselves again.
 
     References
     ----------
@@ -271,7 +272,7 @@ class BlockMasking(Corruption):
     ----------
     share : float or (float, float), default=0.25
         Of the height and of the width, in [0, 1]; rounded to whole pixels. Of a range
-        (low, high), each image draws its own, at equal odds.
+        (low, high), each image draws its own, uniformly.
 
     References
     ----------
@@ -416,11 +417,10 @@ class Choice(Corruption):
     --------
     >>> from skae import AutoencoderTransformer
     >>> from skae.corruption import Choice, GaussianNoise, MaskingNoise
-    >>> spoilt = Choice([GaussianNoise((0.0, 0.5)), MaskingNoise()])
-    >>> AutoencoderTransformer(corruption=spoilt)
-    AutoencoderTransformer(corruption=Choice(corruptions=[GaussianNoise(scale=(0.0,
-                                                                              0.5)),
-                                                          MaskingNoise()]))
+    >>> spoilt = Choice([GaussianNoise((0, 1)), MaskingNoise()], clean_rate=0.5)
+    >>> autoencoder = AutoencoderTransformer(corruption=spoilt)
+    >>> autoencoder.corruption.corruptions
+    [GaussianNoise(scale=(0, 1)), MaskingNoise()]
     """
 
     ranges = {"clean_rate": (0, 1)}
@@ -443,7 +443,9 @@ class Choice(Corruption):
         for i, corruption in enumerate(self.corruptions):
             rows = (kind == i).nonzero().squeeze(1)
             if len(rows) > 0:
-                result[rows] = corruption.corrupt(X[rows], features, generator)
+                spoilt = corruption.corrupt(X[rows], features, generator)
+                check_corrupted(spoilt, X[rows], corruption)
+                result[rows] = spoilt.to(X.dtype)
         return result
 
 
@@ -462,6 +464,19 @@ class CallableCorruption(Corruption):
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         return self.function(X, generator)
+
+
+def check_corrupted(spoilt, X, corruption):
+    """Raise unless a batch is still one, of numbers, after it was spoilt."""
+    if getattr(spoilt, "shape", None) != X.shape or not spoilt.isfinite().all():
+        shape = getattr(spoilt, "shape", None)
+        got = f"a {type(spoilt).__name__}" if shape is None else f"shape {tuple(shape)}"
+        if shape == X.shape:
+            got = "NaN or infinite values"
+        raise ValueError(
+            f"corruption={corruption!r} returned {got}; it must return a tensor of "
+            f"finite numbers, of the shape of its X, {tuple(X.shape)}."
+        )
 
 
 def _levels(level, X, generator):

@@ -815,6 +815,10 @@ def test_pickled_estimator_gives_the_same_codes(corruption):
     assert_array_equal(again.transform(DIGITS), fitted.transform(DIGITS))
 
 
+def first_column(X, generator):
+    return X[:, :1]
+
+
 def test_fit_does_not_change_the_object():
     chain = Chain([SwapNoise(0.3), MaskingNoise(0.2)])
     before = copy.deepcopy(chain.get_params()["corruptions"])
@@ -884,6 +888,10 @@ def test_grid_search_compares_corruptions(grid, best):
         (Chain([SwapNoise(), BlockMasking()]), "BlockMasking.* is for images"),
         (lambda X, generator: X[:, :2], r"returned shape \(\d+, 2\).* of its X"),
         (lambda X, generator: X[:1], r"returned shape \(1, 3\)"),
+        (
+            Choice([CallableCorruption(first_column)]),
+            r"returned shape \(\d+, 1\).* its X",
+        ),
         (lambda X, generator: X / 0, "returned NaN or infinite values"),
         (lambda X, generator: X.mul(torch.nan), "returned NaN or infinite values"),
         (lambda X, generator: None, "returned a NoneType; it must return a tensor"),
