@@ -88,9 +88,7 @@ spoilt = {name: spoil(test) for name, spoil in FAULTS.items()}
 # - `corruption=`: the library spoils pictures, anew in each epoch, if you can say what
 #   the faults are like. `Choice` gives each picture one of several, and none to three
 #   in ten: all faults at once, in every picture, would be a scene that no camera takes.
-#   How much grain, or how many dead pixels, is drawn for each picture. Grain is
-#   `relative_to="all"`, the same in all pixels. By default it is in proportion to the
-#   spread of each one: those that hardly change get next to none, and are trusted.
+#   How much grain, or how many dead pixels, is drawn for each picture.
 #   As pictures are new in each epoch, such a fit takes twice as many of them.
 # - `X_target=`: pairs of a spoilt picture and a clean one. What is spoilt is up to you;
 #   here each picture is there twice, each time with one of the four, so some are fine.
@@ -105,7 +103,7 @@ def autoencoder(**options):
 
 corruption = Choice(
     [
-        GaussianNoise((0, 1.2), relative_to="all"),
+        GaussianNoise((0, 1.2)),
         SaltAndPepperNoise((0, 0.3)),
         BlockMasking(0.45),
     ],

@@ -129,10 +129,11 @@ class GaussianNoise(Corruption):
         `relative_to` names. Of a range (low, high), each row draws its own,
         uniformly.
 
-    relative_to : {"feature", "all"}, default="feature"
-        "feature" is the standard deviation of each feature: for tables. "all" is the
-        root of the mean variance of all, so that each feature gets the same noise: for
-        the grain of a camera, which spares no pixel because it hardly changes.
+    relative_to : {"auto", "feature", "all"}, default="auto"
+        "feature" is the standard deviation of each feature. "all" is the root of the
+        mean variance of all, so that each feature gets the same noise, as the grain of
+        a camera also hits pixels that hardly ever change. "auto" is "all" for images
+        and "feature" for tables, whose features differ in unit.
 
     References
     ----------
@@ -147,18 +148,21 @@ class GaussianNoise(Corruption):
     """
 
     ranges = {"scale": (0, math.inf)}
-    choices = {"relative_to": ("feature", "all")}
+    choices = {"relative_to": ("auto", "feature", "all")}
     spans = ("scale",)
 
     def __init__(
-        self, scale: Level = 0.3, relative_to: Literal["feature", "all"] = "feature"
+        self,
+        scale: Level = 0.3,
+        relative_to: Literal["auto", "feature", "all"] = "auto",
     ) -> None:
         self.scale = scale
         self.relative_to = relative_to
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
         scale, spread = _levels(self.scale, X, generator), features.spread
-        if self.relative_to == "all":
+        is_auto = self.relative_to == "auto"
+        if self.relative_to == "all" or (is_auto and features.form is not None):
             spread = spread.square().mean().sqrt()
         noise = torch.randn(X.shape, generator=generator, dtype=X.dtype)
         return X + scale * spread * noise

@@ -109,6 +109,15 @@ def test_noise_relative_to_all_is_the_same_in_each_feature():
     assert_allclose(noise.std(axis=0), 0.5 * spread, rtol=0.02)
 
 
+@pytest.mark.parametrize(("n_columns", "relative_to"), [(None, "feature"), (1, "all")])
+def test_auto_noise_is_the_same_in_all_pixels_only(n_columns, relative_to):
+    form = None if n_columns is None else read_form(TABLE, (3, n_columns))
+    assert_array_equal(
+        spoil(GaussianNoise(), TABLE, form),
+        spoil(GaussianNoise(relative_to=relative_to), TABLE, form),
+    )
+
+
 def test_gaussian_noise_is_independent_of_rows_and_between_features():
     noise = spoil(GaussianNoise(), TABLE) - TABLE
     correlations = np.corrcoef(np.hstack([noise, TABLE]), rowvar=False)
@@ -865,7 +874,7 @@ def test_grid_search_compares_corruptions(grid, best):
         (GaussianNoise((0, None)), r"scale=\(0, None\) of GaussianNoise"),
         (
             GaussianNoise(1, "rows"),
-            r"relative_to='rows' .* one of \('feature', 'all'\)",
+            r"relative_to='rows' .* one of \('auto', 'feature',",
         ),
         (BlockMasking((0, 1.5)), r"share=\(0, 1.5\) of BlockMasking"),
         (DownUpSampling((1, 2)), r"factor=\(1, 2\) .* must be a whole number in \[1"),
