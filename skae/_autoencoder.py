@@ -328,7 +328,8 @@ class AutoencoderTransformer(
 
     validation_loss_ : float or None
         Smallest held-out loss of an epoch: that of the network that was kept or, where
-        `proven_` is False, was not. None if nothing was held out.
+        `proven_` is False, was not. None if nothing was held out. With a `corruption`
+        it and `pca_loss_` are of spoilt rows.
 
     pca_loss_ : float or None
         PCA's loss on the held-out rows, to compare with `validation_loss_`; None if it
