@@ -1,4 +1,4 @@
-"""The default learning rate, beside seven others, on pictures and tables of many widths.
+"""The default learning rate beside seven others, on pictures and tables of all widths.
 
     python benchmarks/learning_rate.py [--sides 16 32 ...] [--columns 10 100 ...]
 

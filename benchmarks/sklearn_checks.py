@@ -27,7 +27,7 @@ from torch import nn
 
 from skae import AutoencoderTransformer
 from skae.bottlenecks import BOTTLENECKS
-from skae.corruption import CORRUPTIONS, Chain, GaussianNoise, SwapNoise
+from skae.corruption import CORRUPTIONS, Chain, Choice, GaussianNoise, SwapNoise
 from skae.losses import LOSSES, Huber
 from skae.networks import ACTIVATIONS
 from skae.penalties import PENALTIES, CodeNormPenalty, SparsityPenalty, Sum
@@ -75,6 +75,7 @@ def choices(folder):
             *[None] * 4,
             *sorted({*CORRUPTIONS} - FOR_IMAGES),
             Chain([GaussianNoise(), SwapNoise()]),
+            Choice([GaussianNoise((0.0, 0.5)), SwapNoise()]),
         ],
         "density": [None, None, "gaussian_mixture", KernelDensity(), GaussianMixture()],
         "alpha": ["auto", 0, 0.1],

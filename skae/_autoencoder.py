@@ -213,9 +213,10 @@ class AutoencoderTransformer(
         of them, at most 512. A last batch of one row joins the one before.
 
     max_epochs : "auto" or int, default="auto"
-        Most passes over the data. "auto" is 18; more, up to 100, while all together
-        take less than 1e10 operations; fewer where they make more than 20,000 steps.
-        Four times as many with ``bottleneck="ordered"``.
+        Most passes over the data. "auto" is 18, or 36 with a `corruption`, as rows are
+        new each time; more, up to 100, while all together take less than 1e10
+        operations; fewer where they make more than 20,000 steps. Four times as many
+        with ``bottleneck="ordered"``.
 
     max_time : float, default=None
         Seconds that training may take, in (0, inf): it ends, with the best epoch so
@@ -312,18 +313,23 @@ class AutoencoderTransformer(
 
     verdict_ : str
         The verdict in words, with the two losses and the standard error of the gain:
-        whether the model is the network or PCA, and why.
+        whether the model is the network or PCA, and why. With a `corruption` it says
+        what the held-out rows were spoilt by, and compares both on rows as they came.
 
     proven_ : bool or None
         True if held-out rows showed, by more than two standard errors, that the network
         reconstructs better than PCA of that size. If False, the model is PCA of all
         rows. None if it was not judged: nothing held out, ``init="random"``,
         `partial_fit`, a loss with a link ("log_loss"), a penalty, or a bottleneck that
-        PCA does not have (any but "ordered").
+        PCA does not have (any but "ordered"). With a `corruption` the held-out rows
+        are spoilt by it: True then says that the network mends these better than PCA
+        of the clean rows does, not that it is better on clean rows, nor on rows with
+        other faults.
 
     validation_loss_ : float or None
         Smallest held-out loss of an epoch: that of the network that was kept or, where
-        `proven_` is False, was not. None if nothing was held out.
+        `proven_` is False, was not. None if nothing was held out. With a `corruption`
+        it and `pca_loss_` are of spoilt rows.
 
     pca_loss_ : float or None
         PCA's loss on the held-out rows, to compare with `validation_loss_`; None if it

@@ -26,11 +26,15 @@ class Part(BaseEstimator):
 
     whole_numbers : tuple of str
         Names of parameters that are whole numbers.
+
+    spans : tuple of str
+        Names of parameters that may also be a range (low, high), to draw from.
     """
 
     ranges: Mapping[str, tuple[float, float]] = {}
     choices: Mapping[str, tuple[str, ...]] = {}
     whole_numbers: tuple[str, ...] = ()
+    spans: tuple[str, ...] = ()
 
     def members(self) -> dict[str, type[Any]]:
         """Return the class of what is in a parameter that is a list, by name."""
@@ -82,14 +86,16 @@ def check_ranges(part):
                 continue
             wanted.append(f"one of {words}")
         if parameter in part.ranges:
-            low, high = part.ranges[parameter]
-            is_whole = parameter in part.whole_numbers
-            is_number = isinstance(value, Integral if is_whole else Real)
-            if is_number and low <= value <= high and value < math.inf:
+            if _is_allowed_number(part, parameter, value):
                 continue
+            low, high = part.ranges[parameter]
             end = "inf)" if high == math.inf else f"{high:g}]"
-            kind = "whole number" if is_whole else "number"
+            kind = "whole number" if parameter in part.whole_numbers else "number"
             wanted.append(f"a {kind} in [{low:g}, {end}")
+        if parameter in part.spans:
+            if _is_allowed_span(part, parameter, value):
+                continue
+            wanted.append("two such numbers (low, high), low <= high")
         wanted = " or ".join(wanted)
         raise ValueError(f"{parameter}={value!r} of {name} must be {wanted}.")
     for parameter, kind in part.members().items():
@@ -103,6 +109,21 @@ def check_ranges(part):
             )
         for one in inner:
             check_ranges(one)
+
+
+def _is_allowed_number(part, parameter, value):
+    """Tell whether a value is a number that a parameter of a part may be."""
+    low, high = part.ranges[parameter]
+    is_whole = parameter in part.whole_numbers
+    is_number = isinstance(value, Integral if is_whole else Real)
+    return is_number and low <= value <= high and value < math.inf
+
+
+def _is_allowed_span(part, parameter, value):
+    """Tell whether a value is a range (low, high) of numbers that are allowed."""
+    is_pair = isinstance(value, (list, tuple)) and len(value) == 2
+    is_pair = is_pair and all(_is_allowed_number(part, parameter, one) for one in value)
+    return is_pair and value[0] <= value[1]
 
 
 def check_nested(owner, params, known=None):

@@ -19,6 +19,7 @@ __all__ = [
     "Encode",
     "Estimator",
     "Keywords",
+    "Level",
     "LossFunction",
     "LossName",
     "MatrixLike",
@@ -70,6 +71,7 @@ Array: TypeAlias = NDArray[Any]
 MatrixLike: TypeAlias = ArrayLike | SparseMatrix | Sequence[Picture]
 Sizes: TypeAlias = tuple[int, ...] | list[int]
 RandomState: TypeAlias = int | np.random.RandomState | None
+Level: TypeAlias = float | tuple[float, float]  # a number, or a range to draw from
 Keywords: TypeAlias = dict[str, Any] | None  # of matplotlib
 ChannelOrder: TypeAlias = Literal["auto", "first", "last"]
 

@@ -1,13 +1,15 @@
 """Corruption: how rows are spoilt in training, so that the network learns to mend them.
 
-A denoising autoencoder sees spoilt rows and is to return the clean ones. To add a
-corruption, inherit `Corruption`, write `corrupt`, and put an entry in `CORRUPTIONS`.
+A denoising autoencoder sees spoilt rows and is to return the clean ones. How much is
+spoilt is a number, or a range (low, high) from which each row draws its own, uniformly,
+as faults are seldom all of one strength. To add a corruption, inherit `Corruption`,
+write `corrupt`, and put an entry in `CORRUPTIONS`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +18,14 @@ from torch import Generator, Tensor
 from skae._data.images import ImageForm
 from skae._data.rows import Rows
 from skae._parts import Part
-from skae._typing import CorruptionFunction
+from skae._typing import CorruptionFunction, Level
 
 __all__ = [
     "CORRUPTIONS",
     "BlockMasking",
     "CallableCorruption",
     "Chain",
+    "Choice",
     "Corruption",
     "DownUpSampling",
     "Features",
@@ -121,9 +124,16 @@ class GaussianNoise(Corruption):
 
     Parameters
     ----------
-    scale : float, default=0.3
-        Standard deviation of the noise, in [0, inf), as a share of that of each
-        feature.
+    scale : float or (float, float), default=0.3
+        Standard deviation of the noise, in [0, inf), in units of the spread that
+        `relative_to` names. Of a range (low, high), each row draws its own,
+        uniformly.
+
+    relative_to : {"auto", "feature", "all"}, default="auto"
+        "feature" is the standard deviation of each feature. "all" is the root of the
+        mean variance of all, so that each feature gets the same noise, as the grain of
+        a camera also hits pixels that hardly ever change. "auto" is "all" for images
+        and "feature" for tables, whose features differ in unit.
 
     References
     ----------
@@ -138,13 +148,24 @@ class GaussianNoise(Corruption):
     """
 
     ranges = {"scale": (0, math.inf)}
+    choices = {"relative_to": ("auto", "feature", "all")}
+    spans = ("scale",)
 
-    def __init__(self, scale: float = 0.3) -> None:
+    def __init__(
+        self,
+        scale: Level = 0.3,
+        relative_to: Literal["auto", "feature", "all"] = "auto",
+    ) -> None:
         self.scale = scale
+        self.relative_to = relative_to
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
+        scale, spread = _levels(self.scale, X, generator), features.spread
+        is_auto = self.relative_to == "auto"
+        if self.relative_to == "all" or (is_auto and features.form is not None):
+            spread = spread.square().mean().sqrt()
         noise = torch.randn(X.shape, generator=generator, dtype=X.dtype)
-        return X + self.scale * features.spread * noise
+        return X + scale * spread * noise
 
 
 class MaskingNoise(Corruption):
@@ -152,8 +173,9 @@ class MaskingNoise(Corruption):
 
     Parameters
     ----------
-    rate : float, default=0.25
-        Share of the values, in [0, 1].
+    rate : float or (float, float), default=0.25
+        Share of the values, in [0, 1]. Of a range (low, high), each row draws its own,
+        uniformly.
 
     References
     ----------
@@ -169,8 +191,9 @@ class MaskingNoise(Corruption):
     """
 
     ranges = {"rate": (0, 1)}
+    spans = ("rate",)
 
-    def __init__(self, rate: float = 0.25) -> None:
+    def __init__(self, rate: Level = 0.25) -> None:
         self.rate = rate
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
@@ -182,8 +205,9 @@ class SaltAndPepperNoise(Corruption):
 
     Parameters
     ----------
-    rate : float, default=0.1
-        Share of the values, in [0, 1].
+    rate : float or (float, float), default=0.1
+        Share of the values, in [0, 1]. Of a range (low, high), each row draws its own,
+        uniformly.
 
     References
     ----------
@@ -198,8 +222,9 @@ class SaltAndPepperNoise(Corruption):
     """
 
     ranges = {"rate": (0, 1)}
+    spans = ("rate",)
 
-    def __init__(self, rate: float = 0.1) -> None:
+    def __init__(self, rate: Level = 0.1) -> None:
         self.rate = rate
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
@@ -214,8 +239,9 @@ class SwapNoise(Corruption):
 
     Parameters
     ----------
-    rate : float, default=0.1
-        Share of the values, in [0, 1]. Some of them meet their own value again.
+    rate : float or (float, float), default=0.1
+        Share of the values, in [0, 1]. Of a range (low, high), each row draws its own,
+        uniformly. Some values meet themselves again.
 
     References
     ----------
@@ -230,8 +256,9 @@ class SwapNoise(Corruption):
     """
 
     ranges = {"rate": (0, 1)}
+    spans = ("rate",)
 
-    def __init__(self, rate: float = 0.1) -> None:
+    def __init__(self, rate: Level = 0.1) -> None:
         self.rate = rate
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
@@ -247,8 +274,9 @@ class BlockMasking(Corruption):
 
     Parameters
     ----------
-    share : float, default=0.25
-        Of the height and of the width, in [0, 1]; rounded to whole pixels.
+    share : float or (float, float), default=0.25
+        Of the height and of the width, in [0, 1]; rounded to whole pixels. Of a range
+        (low, high), each image draws its own, uniformly.
 
     References
     ----------
@@ -263,25 +291,33 @@ class BlockMasking(Corruption):
     """
 
     ranges = {"share": (0, 1)}
+    spans = ("share",)
     needs_images = True
 
-    def __init__(self, share: float = 0.25) -> None:
+    def __init__(self, share: Level = 0.25) -> None:
         self.share = share
 
     def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
+        share = _levels(self.share, X, generator)
         inside = [
-            self._interval(len(X), side, generator) for side in features.form.size
+            self._interval(len(X), side, share, generator)
+            for side in features.form.size
         ]
         block = inside[0][:, :, None] & inside[1][:, None, :]  # (n, height, width)
         axis = 3 if features.form.channel_order == "last" else 1
         block = block.unsqueeze(axis).repeat_interleave(features.form.n_channels, axis)
         return torch.where(block.flatten(1), features.zero, X)
 
-    def _interval(self, n_samples, side, generator):
+    def _interval(self, n_samples, side, share, generator):
         """Return for each sample which positions along a side are in its rectangle."""
-        length = 1 if side == 1 else round(self.share * side)  # signals are 1 high
         shape = (n_samples, 1)
-        start = torch.randint(side - length + 1, shape, generator=generator)
+        if side == 1 or not torch.is_tensor(share):
+            length = 1 if side == 1 else round(share * side)  # signals are 1 high
+            start = torch.randint(side - length + 1, shape, generator=generator)
+        else:
+            length = (share * side).round()
+            start = torch.rand(shape, generator=generator) * (side - length + 1)
+            start = start.floor().clamp_max(side - length)  # rounding may reach it
         place = torch.arange(side)
         return (place >= start) & (place < start + length)
 
@@ -361,6 +397,62 @@ class Chain(Corruption):
         return X
 
 
+class Choice(Corruption):
+    """One of several corruptions for each row, drawn anew; some rows stay as they are.
+
+    Rows that are fine teach the network to leave such rows alone. At equal odds, each
+    other row gets one of the corruptions, which sees only the rows that are its own:
+    `SwapNoise` swaps among these.
+
+    Parameters
+    ----------
+    corruptions : list of Corruption
+        To draw from. One that is there twice is drawn twice as often.
+
+    clean_rate : float, default=0.25
+        Probability that a row stays as it is, in [0, 1].
+
+    References
+    ----------
+    Zhang et al. (2017), "Beyond a Gaussian denoiser", IEEE TIP 26: one network for
+    noise of many levels and kinds.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.corruption import Choice, GaussianNoise, MaskingNoise
+    >>> spoilt = Choice([GaussianNoise((0, 1)), MaskingNoise()], clean_rate=0.5)
+    >>> autoencoder = AutoencoderTransformer(corruption=spoilt)
+    >>> autoencoder.corruption.corruptions
+    [GaussianNoise(scale=(0, 1)), MaskingNoise()]
+    """
+
+    ranges = {"clean_rate": (0, 1)}
+
+    def __init__(
+        self, corruptions: Sequence[Corruption], clean_rate: float = 0.25
+    ) -> None:
+        self.corruptions = corruptions
+        self.clean_rate = clean_rate
+
+    def members(self) -> dict[str, type[Any]]:
+        return {"corruptions": Corruption}
+
+    def corrupt(self, X: Tensor, features: Features, generator: Generator) -> Tensor:
+        is_clean = torch.rand(len(X), generator=generator) < self.clean_rate
+        n_kinds = max(len(self.corruptions), 1)
+        kind = torch.randint(n_kinds, (len(X),), generator=generator)
+        kind[is_clean] = -1
+        result = X.clone()
+        for i, corruption in enumerate(self.corruptions):
+            rows = (kind == i).nonzero().squeeze(1)
+            if len(rows) > 0:
+                spoilt = corruption.corrupt(X[rows], features, generator)
+                check_corrupted(spoilt, X[rows], corruption)
+                result[rows] = spoilt.to(X.dtype)
+        return result
+
+
 class CallableCorruption(Corruption):
     """A user's function as a corruption.
 
@@ -378,8 +470,31 @@ class CallableCorruption(Corruption):
         return self.function(X, generator)
 
 
+def check_corrupted(spoilt, X, corruption):
+    """Raise unless a batch is still one, of numbers, after it was spoilt."""
+    if getattr(spoilt, "shape", None) != X.shape or not spoilt.isfinite().all():
+        shape = getattr(spoilt, "shape", None)
+        got = f"a {type(spoilt).__name__}" if shape is None else f"shape {tuple(shape)}"
+        if shape == X.shape:
+            got = "NaN or infinite values"
+        raise ValueError(
+            f"corruption={corruption!r} returned {got}; it must return a tensor of "
+            f"finite numbers, of the shape of its X, {tuple(X.shape)}."
+        )
+
+
+def _levels(level, X, generator):
+    """Return a number as it is, of a range one of each row's own, (n_samples, 1)."""
+    if not isinstance(level, Sequence):
+        return level
+    low, high = level
+    draws = torch.rand((len(X), 1), generator=generator, dtype=X.dtype)
+    return low + (high - low) * draws
+
+
 def _chosen(X, rate, generator):
     """Return a mask in which each value is True with probability `rate`."""
+    rate = _levels(rate, X, generator)
     return torch.rand(X.shape, generator=generator) < rate
 
 

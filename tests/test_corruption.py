@@ -1,7 +1,9 @@
 """Corruption spoils what the network sees in training, and nothing else."""
 
 import copy
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from skae.corruption import (
     BlockMasking,
     CallableCorruption,
     Chain,
+    Choice,
     Corruption,
     DownUpSampling,
     Features,
@@ -100,6 +103,21 @@ def test_spread_of_gaussian_noise_is_a_share_of_that_of_each_feature(scale):
     assert_allclose(noise.mean(axis=0) / noise.std(axis=0), 0, atol=0.03)
 
 
+def test_noise_relative_to_all_is_the_same_in_each_feature():
+    noise = spoil(GaussianNoise(0.5, relative_to="all"), TABLE) - TABLE
+    spread = np.sqrt(TABLE.var(axis=0).mean())
+    assert_allclose(noise.std(axis=0), 0.5 * spread, rtol=0.02)
+
+
+@pytest.mark.parametrize(("n_columns", "relative_to"), [(None, "feature"), (1, "all")])
+def test_auto_noise_is_the_same_in_all_pixels_only(n_columns, relative_to):
+    form = None if n_columns is None else read_form(TABLE, (3, n_columns))
+    assert_array_equal(
+        spoil(GaussianNoise(), TABLE, form),
+        spoil(GaussianNoise(relative_to=relative_to), TABLE, form),
+    )
+
+
 def test_gaussian_noise_is_independent_of_rows_and_between_features():
     noise = spoil(GaussianNoise(), TABLE) - TABLE
     correlations = np.corrcoef(np.hstack([noise, TABLE]), rowvar=False)
@@ -115,7 +133,11 @@ def test_gaussian_noise_is_independent_of_rows_and_between_features():
         SwapNoise(0),
         BlockMasking(0),
         DownUpSampling(1),
+        GaussianNoise((0, 0)),
+        BlockMasking((0.0, 0.0)),
         Chain([]),
+        Choice([]),
+        Choice([MaskingNoise(1.0), BlockMasking(1.0)], clean_rate=1),
     ],
 )
 def test_nothing_asked_for_changes_nothing(corruption):
@@ -131,6 +153,86 @@ def test_rate_of_zero_trains_as_without_corruption(settings):
         estimator(MaskingNoise(0), **settings).fit(FEW).transform(FEW),
         clean.transform(FEW),
     )
+
+
+# Levels drawn per row
+
+SPANS = [  # kind, name of the level, and the shape of one row
+    (MaskingNoise, "rate", (2000,)),
+    (SaltAndPepperNoise, "rate", (2000,)),
+    (SwapNoise, "rate", (2000,)),
+    (BlockMasking, "share", (40, 50)),
+]
+
+
+@pytest.mark.parametrize(("kind", "level", "shape"), SPANS)
+def test_rate_of_each_row_is_uniform_in_its_range(kind, level, shape):
+    X = np.random.default_rng(0).uniform(1, 2, size=(600, *shape))
+    corruption = kind((0.2, 0.6))
+    assert corruption.get_params() == {level: (0.2, 0.6)}
+    mask = changed(spoil(corruption, X, read_form(X)), X).reshape(len(X), -1)
+    found = mask.mean(axis=1) ** (0.5 if kind is BlockMasking else 1)
+    rounding = 0.04  # of a rate among 2000 values, or of a side to whole pixels
+    assert found.min() > 0.2 - rounding
+    assert found.max() < 0.6 + rounding
+    quantiles = np.quantile(found, [0.1, 0.3, 0.5, 0.7, 0.9])
+    assert_allclose(
+        quantiles, 0.2 + 0.4 * np.array([0.1, 0.3, 0.5, 0.7, 0.9]), atol=0.04
+    )
+
+
+@pytest.mark.parametrize("relative_to", ["feature", "all"])
+def test_scale_of_each_row_is_uniform_in_its_range(relative_to):
+    X = np.random.default_rng(0).normal(size=(600, 1000))
+    noise = spoil(GaussianNoise((0.5, 1.5), relative_to), X) - X
+    found = np.sort(noise.std(axis=1))
+    assert_allclose(found, np.linspace(0.5, 1.5, 600), atol=0.09)
+
+
+@pytest.mark.parametrize("kind", [MaskingNoise, SaltAndPepperNoise, SwapNoise])
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_range_of_one_number_is_that_number(kind, rate):
+    share = changed(spoil(kind((rate, rate)), TABLE), TABLE).mean()
+    assert_allclose(share, rate, atol=1e-3)  # some swap with themselves
+
+
+def test_blocks_of_any_size_may_be_anywhere():
+    X = np.random.default_rng(0).uniform(1, 2, size=(3000, 5, 6))
+    mask = changed(spoil(BlockMasking((0.2, 0.6)), X, read_form(X)), X)
+    rows, columns = mask.any(axis=2), mask.any(axis=1)
+    assert_array_equal(mask, rows[:, :, None] & columns[:, None, :])
+    assert set(rows.sum(axis=1)) == {1, 2, 3}
+    corners = {tuple(np.argwhere(image)[0]) for image in mask}
+    assert corners == {(row, column) for row in range(5) for column in range(6)}
+
+
+def test_block_of_the_whole_side_fits():
+    X = np.random.default_rng(0).uniform(1, 2, size=(200, 5, 6))
+    spoilt = spoil(BlockMasking((1.0, 1.0)), X, read_form(X))
+    assert_allclose(spoilt, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("corruption", "draws"),
+    [
+        (GaussianNoise(0.3), ["randn"]),
+        (MaskingNoise(0.3), ["rand"]),
+        (SaltAndPepperNoise(0.3), ["rand", "rand"]),
+        (SwapNoise(0.3), ["randint", "rand"]),
+    ],
+)
+def test_plain_number_draws_nothing_for_levels(corruption, draws):
+    given = torch.zeros(7, 3, dtype=torch.float64)
+    corrupted, alone = (torch.Generator().manual_seed(0) for _ in range(2))
+    features = Features(*given.new_tensor([[0.0], [1.0], [-1.0], [1.0]]))
+    corruption.corrupt(given, features, corrupted)
+    for draw in draws:
+        if draw == "randint":
+            torch.randint(7, (7, 3), generator=alone)
+        else:
+            dtype = torch.float64 if draw == "randn" else None
+            getattr(torch, draw)((7, 3), generator=alone, dtype=dtype)
+    assert torch.equal(corrupted.get_state(), alone.get_state())
 
 
 # By what
@@ -328,6 +430,55 @@ def test_function_may_stand_in_a_chain():
     assert_allclose(spoil(chain, FEW), spoil(SwapNoise(0.1), FEW))
 
 
+@pytest.mark.parametrize("clean_rate", [0.0, 0.25, 0.7])
+def test_choice_spoils_each_row_by_one_and_spares_some(clean_rate):
+    corruptions = [MaskingNoise(1.0), CallableCorruption(to_sevens)]
+    spoilt = spoil(Choice(corruptions, clean_rate), TABLE)
+    is_zero = np.isclose(spoilt, 0, atol=1e-12).all(axis=1)
+    is_clean = ~changed(spoilt, TABLE).any(axis=1)
+    _, mean, scale = rows_of(TABLE)
+    is_seven = np.isclose(spoilt, mean + 7 * scale).all(axis=1)
+    assert (is_zero.astype(int) + is_clean + is_seven == 1).all()
+    assert_allclose(is_clean.mean(), clean_rate, atol=0.012)
+    assert_allclose(is_zero.mean(), (1 - clean_rate) / 2, atol=0.012)
+
+
+def to_sevens(X, generator):
+    return X.fill_(7.0)  # in place: X is a copy
+
+
+def test_choice_draws_twice_as_often_what_is_there_twice():
+    corruptions = [MaskingNoise(1.0), MaskingNoise(1.0), MaskingNoise(0.0)]
+    spoilt = spoil(Choice(corruptions, clean_rate=0.0), TABLE)
+    assert_allclose(changed(spoilt, TABLE).mean(), 2 / 3, atol=0.012)
+
+
+def test_choices_and_chains_nest():
+    inner = Chain([MaskingNoise(1.0), CallableCorruption(to_sevens)])
+    outer = Choice([Choice([inner], 0.5), MaskingNoise(1.0)], 0.5)
+    spoilt = spoil(outer, TABLE)
+    _, mean, scale = rows_of(TABLE)
+    is_seven = np.isclose(spoilt, mean + 7 * scale).all(axis=1)
+    is_zero = np.isclose(spoilt, 0, atol=1e-12).all(axis=1)
+    assert_allclose(is_seven.mean(), 0.5 * 0.5 * 0.5, atol=0.012)
+    assert_allclose(is_zero.mean(), 0.5 * 0.5, atol=0.012)
+    chained = spoil(Chain([MaskingNoise(1.0), Choice([inner], 0.0)]), TABLE)
+    assert_allclose(chained, mean + 7 * scale * np.ones_like(TABLE))
+
+
+def test_choice_leaves_its_input_and_repeats_itself():
+    rows, _, _ = rows_of(FEW)
+    given, _ = rows.take(slice(0, len(FEW)))
+    before = given.clone()
+    choice = Choice([CallableCorruption(to_sevens), SwapNoise()])
+    first, again = (
+        choice.corrupt(given, Features.of(rows), torch.Generator().manual_seed(3))
+        for _ in range(2)
+    )
+    torch.testing.assert_close(given, before, rtol=0, atol=0)
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+
+
 # In training
 
 
@@ -378,6 +529,24 @@ def test_rows_held_out_are_spoilt_alike_each_time(seen):
     found = masks(seen, 40)
     assert len(found) > 3
     assert len(set(found)) == 1
+
+
+def test_rows_held_out_get_the_same_of_a_choice_each_time(monkeypatch):
+    pairs, original = [], Choice.corrupt
+
+    def corrupt(self, X, features, generator):
+        given, spoilt = X.numpy().copy(), original(self, X, features, generator)
+        pairs.append((given, spoilt.numpy().copy()))
+        return spoilt
+
+    monkeypatch.setattr(Choice, "corrupt", corrupt)
+    choice = Choice([MaskingNoise((0.2, 0.8)), SwapNoise()])
+    estimator(choice, early_stopping=True, batch_size=45).fit(FEW)
+    found = masks(pairs, 40)
+    assert len(found) > 3
+    assert len(set(found)) == 1
+    found = masks(pairs, 45)
+    assert len(set(found)) == len(found) == 3 * 360 / 45
 
 
 WITHOUT_ZERO = {
@@ -504,6 +673,64 @@ def test_verdict_is_about_spoilt_rows():
     assert fitted.pca_loss_ > 1.5 * clean.pca_loss_
 
 
+def test_verdict_names_what_was_judged():
+    corruption = Choice([GaussianNoise((0.5, 1.0)), CallableCorruption(wipe)])
+    fitted = estimator(
+        corruption, n_components=8, early_stopping="auto", max_epochs=20
+    ).fit(DIGITS[:900])
+    assert fitted.proven_
+    words = fitted.verdict_
+    assert words.startswith("The network is kept, as it mends spoilt rows better than")
+    assert "on 90 held-out rows, spoilt by Choice(corruptions=[GaussianNoise(" in words
+    assert "0x" not in words  # an address in memory would differ from run to run
+    assert "On the same rows as they came its loss is" in words
+    assert "Of other faults nothing is proven" in words
+
+
+@pytest.mark.parametrize(
+    ("corruption", "words"),
+    [
+        (MaskingNoise(0.5), "where nothing is spoilt, PCA is better"),
+        (MaskingNoise(0.0), "the network is no worse than PCA"),
+    ],
+)
+def test_verdict_says_which_is_better_on_clean_rows(corruption, words):
+    settings = {"n_components": 20, "early_stopping": "auto", "max_epochs": 30}
+    fitted = estimator(corruption, **settings, hidden_layer_sizes=(64,)).fit(DIGITS)
+    assert fitted.proven_
+    assert words in fitted.verdict_
+    loss, pca_loss = map(
+        float, re.search(r"its loss is (\S+), PCA's (\S+):", fitted.verdict_).groups()
+    )
+    assert (loss > pca_loss) == ("PCA is better" in words)
+    clean = clone(fitted).set_params(corruption=None).fit(DIGITS)
+    assert_allclose(pca_loss, clean.pca_loss_, rtol=1e-3)
+
+
+def test_verdict_on_noise_says_by_what_it_was_spoilt():
+    noise = np.random.default_rng(0).normal(size=(300, 5))
+    fitted = estimator(GaussianNoise(), early_stopping="auto").fit(noise)
+    assert fitted.proven_ is False
+    assert "spoilt by GaussianNoise()," in fitted.verdict_
+    assert "as they came" not in fitted.verdict_  # it is PCA of all rows
+
+
+def test_choice_mends_what_it_has_seen_and_spares_clean_rows():
+    train, test = DIGITS[:1300], DIGITS[1300:]
+    spoilt = noisy(test, np.random.default_rng(0))
+    settings = {"max_epochs": 30, "hidden_layer_sizes": (64,), "n_components": 20}
+
+    def errors(corruption):
+        fitted = estimator(corruption, **settings).fit(train)
+        found = [fitted.reconstruct(X) for X in (spoilt, test)]
+        return [np.square(X_hat - test).mean() for X_hat in found]
+
+    plain, always = errors(None), errors(GaussianNoise(1.0))
+    choice = errors(Choice([GaussianNoise(1.0)], clean_rate=0.5))
+    assert choice[0] < 0.9 * plain[0]
+    assert choice[1] < 0.9 * always[1]
+
+
 # With everything else
 
 
@@ -570,18 +797,24 @@ def test_name_is_the_object_with_its_defaults(name):
 @NAMES
 def test_copies_of_a_part_keep_its_parameters(name):
     corruption = CORRUPTIONS[name]()
-    (parameter,) = corruption.get_params()
+    parameter = next(iter(inspect.signature(CORRUPTIONS[name]).parameters))
+    expected = {**corruption.get_params(), parameter: 1}
     corruption.set_params(**{parameter: 1})
     for again in (clone(corruption), pickle.loads(pickle.dumps(corruption))):
         assert isinstance(again, Corruption)
-        assert again.get_params() == {parameter: 1}
+        assert again.get_params() == expected
     assert repr(corruption) == f"{CORRUPTIONS[name].__name__}({parameter}=1)"
 
 
 @pytest.mark.parametrize(
     "corruption",
-    [*CORRUPTIONS, Chain([SwapNoise(0.3), GaussianNoise()]), wipe],
-    ids=[*CORRUPTIONS, "chain", "function"],
+    [
+        *CORRUPTIONS,
+        Chain([SwapNoise(0.3), GaussianNoise()]),
+        Choice([SwapNoise((0.1, 0.3)), Chain([GaussianNoise()])]),
+        wipe,
+    ],
+    ids=[*CORRUPTIONS, "chain", "choice", "function"],
 )
 def test_pickled_estimator_gives_the_same_codes(corruption):
     fitted = estimator(corruption).fit(DIGITS[:100])
@@ -589,6 +822,10 @@ def test_pickled_estimator_gives_the_same_codes(corruption):
     assert_array_equal(again.transform(DIGITS), fitted.transform(DIGITS))
     again.fit(DIGITS[:100])
     assert_array_equal(again.transform(DIGITS), fitted.transform(DIGITS))
+
+
+def first_column(X, generator):
+    return X[:, :1]
 
 
 def test_fit_does_not_change_the_object():
@@ -604,6 +841,7 @@ def test_fit_does_not_change_the_object():
     [
         ({"corruption": [None, SwapNoise(0.1), "gaussian"]}, None),
         ({"corruption__rate": [0.99, 0.01, 0.5]}, 0.01),
+        ({"corruption__rate": [(0.9, 1.0), (0.0, 0.02), 0.5]}, (0.0, 0.02)),
     ],
 )
 def test_grid_search_compares_corruptions(grid, best):
@@ -625,6 +863,26 @@ def test_grid_search_compares_corruptions(grid, best):
         (SaltAndPepperNoise(None), "rate=None of SaltAndPepperNoise must be a number"),
         (MaskingNoise(np.nan), "rate=nan of MaskingNoise"),
         (
+            MaskingNoise((0.5, 2)),
+            r"rate=\(0.5, 2\) of MaskingNoise must be a number in \[0, 1\] or two such "
+            r"numbers \(low, high\), low <= high",
+        ),
+        (SwapNoise((0.4, 0.2)), r"rate=\(0.4, 0.2\) of SwapNoise.* low <= high"),
+        (SwapNoise((0.1, 0.2, 0.3)), r"two such numbers \(low, high\)"),
+        (SwapNoise("0.1"), "rate='0.1' of SwapNoise"),
+        (GaussianNoise((0, np.inf)), r"scale=\(0, inf\) of GaussianNoise"),
+        (GaussianNoise((0, None)), r"scale=\(0, None\) of GaussianNoise"),
+        (
+            GaussianNoise(1, "rows"),
+            r"relative_to='rows' .* one of \('auto', 'feature',",
+        ),
+        (BlockMasking((0, 1.5)), r"share=\(0, 1.5\) of BlockMasking"),
+        (DownUpSampling((1, 2)), r"factor=\(1, 2\) .* must be a whole number in \[1"),
+        (Choice([GaussianNoise()], 2), r"clean_rate=2 of Choice must be a number in"),
+        (Choice([GaussianNoise()], (0, 1)), r"clean_rate=\(0, 1\) of Choice"),
+        (Choice([Chain([SwapNoise(2)])]), "rate=2 of SwapNoise"),
+        (Choice([SwapNoise(), BlockMasking()]), "BlockMasking.* is for images"),
+        (
             GaussianNoise(-1),
             r"scale=-1 of GaussianNoise must be a number in \[0, inf\)",
         ),
@@ -639,6 +897,10 @@ def test_grid_search_compares_corruptions(grid, best):
         (Chain([SwapNoise(), BlockMasking()]), "BlockMasking.* is for images"),
         (lambda X, generator: X[:, :2], r"returned shape \(\d+, 2\).* of its X"),
         (lambda X, generator: X[:1], r"returned shape \(1, 3\)"),
+        (
+            Choice([CallableCorruption(first_column)]),
+            r"returned shape \(\d+, 1\).* its X",
+        ),
         (lambda X, generator: X / 0, "returned NaN or infinite values"),
         (lambda X, generator: X.mul(torch.nan), "returned NaN or infinite values"),
         (lambda X, generator: None, "returned a NoneType; it must return a tensor"),
@@ -651,7 +913,7 @@ def test_bad_corruption_is_refused(corruption, message):
         estimator(corruption).set_params(image_shape=None).fit(FEW)
 
 
-@pytest.mark.parametrize("kind", [SwapNoise, Chain])
+@pytest.mark.parametrize("kind", [SwapNoise, Chain, Choice])
 def test_class_in_place_of_an_object_is_refused(kind):
     message = f"corruption is the class {kind.__name__}; pass an instance"
     with pytest.raises(TypeError, match=message):

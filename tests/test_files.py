@@ -35,7 +35,7 @@ from torch import nn
 from skae import AutoencoderTransformer, ModelFileError, dump, load
 from skae._files.model_file import FORMAT_VERSION
 from skae.bottlenecks import TopKBottleneck, VectorQuantizedBottleneck
-from skae.corruption import Chain, MaskingNoise, SwapNoise
+from skae.corruption import Chain, Choice, GaussianNoise, MaskingNoise, SwapNoise
 from skae.losses import Huber
 from skae.penalties import SparsityPenalty, Sum
 
@@ -98,6 +98,9 @@ CASES = {
     "huber": {"loss": Huber(0.5)},
     "sum": {"penalty": Sum([SparsityPenalty(), SparsityPenalty(0.1)])},
     "chain": {"corruption": Chain([MaskingNoise(), SwapNoise()])},
+    "choice": {
+        "corruption": Choice([MaskingNoise((0, 0.5)), Chain([GaussianNoise(1, "all")])])
+    },
     "density": {"density": "gaussian_mixture"},
     "mixture": {"density": GaussianMixture(2, covariance_type="diag")},
     "solver": {"solver": torch.optim.RMSprop, "alpha": 0},

@@ -29,6 +29,7 @@ from skae._fitting.plan import (
 from skae._fitting.verdict import hold_out
 from skae._runtime import RandomStreams
 from skae.bottlenecks import Bottleneck
+from skae.corruption import MaskingNoise
 from skae.losses import LogLoss, SquaredError
 
 
@@ -37,11 +38,11 @@ def estimator(n_components=1, **settings):
     return AutoencoderTransformer(n_components, **short | settings)
 
 
-def fitting(X, seed=0, loss=None, weight=None, kind=Fitting, **settings):
+def fitting(X, seed=0, loss=None, weight=None, kind=Fitting, spoilt=None, **settings):
     loss = loss or SquaredError()
     data = Rows(X, weight, standardized_target=loss.standardized)
     form = TableForm(X.shape[1:])
-    parts = Parts(loss, Bottleneck())
+    parts = Parts(loss, Bottleneck(), corruption=spoilt)
     data = TrainingData(data, form, form, seen=(len(X), 0.0, 1.0, 0.0, 1.0))
     return kind(estimator(**settings), data, parts, RandomStreams(seed))
 
@@ -156,6 +157,16 @@ def test_auto_epochs_follow_a_given_batch_size(batch_size, n_epochs):
 def test_auto_epochs_are_more_where_the_network_is_small(n_weights, n_epochs):
     # 1e10 operations, in 6 per weight for each of 10,000 rows
     assert plan(10_000, round(n_weights**0.5)).max_epochs == n_epochs
+
+
+@pytest.mark.parametrize(
+    ("n_weights", "n_epochs"), [(16, 100), (2500, 66), (10**4, 36)]
+)
+def test_auto_epochs_are_at_least_twice_as_many_where_rows_are_spoilt(
+    n_weights, n_epochs
+):
+    found = plan(10_000, round(n_weights**0.5), spoilt=MaskingNoise())
+    assert found.max_epochs == n_epochs
 
 
 @pytest.mark.parametrize(

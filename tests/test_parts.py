@@ -23,7 +23,14 @@ from skae import AutoencoderTransformer
 from skae import _runtime as runtime
 from skae._parts import Part
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
-from skae.corruption import CORRUPTIONS, BlockMasking, Chain, Corruption, SwapNoise
+from skae.corruption import (
+    CORRUPTIONS,
+    BlockMasking,
+    Chain,
+    Choice,
+    Corruption,
+    SwapNoise,
+)
 from skae.losses import LOSSES, Loss
 from skae.penalties import PENALTIES, Penalty, Sum
 
@@ -276,7 +283,7 @@ IN_MIXED = [
     *(("bottleneck", part) for part in (Tanh(), Offset())),
     ("penalty", Sum([part() for part in PENALTIES.values()])),
     *(("penalty", part) for part in (NotNegative(), Mixing())),
-    *(("corruption", part) for part in (Chain(CHAINED), Dimming())),
+    *(("corruption", part) for part in (Chain(CHAINED), Choice(CHAINED), Dimming())),
 ]
 
 
@@ -593,6 +600,8 @@ def test_number_of_steps_must_be_positive(fitted, n_steps):
         ({"corruption": Chain(["swap"])}, "corruptions of Chain has 'swap'"),
         ({"corruption": Chain([SwapNoise])}, "corruptions of Chain has <class"),
         ({"corruption": Chain(SwapNoise())}, r"has SwapNoise\(\); it must be a list"),
+        ({"corruption": Choice(["swap"])}, "corruptions of Choice has 'swap'"),
+        ({"corruption": Choice(SwapNoise())}, r"has SwapNoise\(\); it must be a list"),
         ({"penalty": Sum(["l1"])}, "penalties of Sum has 'l1'.* instances of Penalty"),
         ({"density": KernelDensity}, r"pass an instance, KernelDensity\(\)"),
     ],

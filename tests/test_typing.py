@@ -74,7 +74,14 @@ from skae import (
     load,
 )
 from skae.bottlenecks import Bottleneck, TopKBottleneck, VariationalBottleneck
-from skae.corruption import Chain, Corruption, Features, GaussianNoise, MaskingNoise
+from skae.corruption import (
+    Chain,
+    Choice,
+    Corruption,
+    Features,
+    GaussianNoise,
+    MaskingNoise,
+)
 from skae.losses import LOSSES, Huber, Loss
 from skae.networks import MLPAutoencoder
 from skae.onnx import register, to_onnx
@@ -174,6 +181,9 @@ AutoencoderTransformer(
     penalty=Sum([SparsityPenalty(0.1), CodeNormPenalty()]),
     corruption=Chain([GaussianNoise(), MaskingNoise(0.2)]),
     bottleneck=VariationalBottleneck(beta=2),
+)
+AutoencoderTransformer(
+    corruption=Choice([GaussianNoise((0.0, 1.0), "all"), MaskingNoise((0, 1))], 0.5),
 )
 LOSSES["huber"]().with_gradient(torch.zeros(2, 3), torch.zeros(2, 3))
 
@@ -285,6 +295,9 @@ choose_n_components(m, X, cv=3, n_components="all")  # wrong
 choose_n_components(m, X).n_components_.shape  # wrong
 to_onnx(m, "whole")  # wrong
 Huber(delta="1")  # wrong
+GaussianNoise(scale=(0.0, "1"))  # wrong
+GaussianNoise(relative_to="rows")  # wrong
+Choice(["swap"])  # wrong
 TopKBottleneck("half")  # wrong
 SparsityPenalty(beta=1)  # wrong
 MLPAutoencoder(4, 2, activation="swish")  # wrong

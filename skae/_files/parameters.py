@@ -14,7 +14,7 @@ from skae._fitting.parameters import check_parameters
 from skae._fitting.parts import read_parts
 from skae._parts import Part
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
-from skae.corruption import CORRUPTIONS, Chain, Corruption
+from skae.corruption import CORRUPTIONS, Chain, Choice, Corruption
 from skae.losses import LOSSES, Loss
 from skae.penalties import PENALTIES, Penalty, Sum
 
@@ -45,6 +45,7 @@ PARTS = {
         *CORRUPTIONS.values(),
         Bottleneck,
         Chain,
+        Choice,
         Sum,
     )
 }

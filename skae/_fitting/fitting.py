@@ -330,7 +330,7 @@ class Fitting:
             if self.interrupted:
                 self.verdict = Verdict.of_broken_folds("was interrupted")
                 return
-            self.verdict = crossed.verdict()
+            self.verdict = crossed.verdict(self.parts.corruption)
             if self.verdict.proven:
                 schedule = self._schedule(len(rows))
                 self.plan = replace(self.plan, max_epochs=crossed.best_epoch())
@@ -414,7 +414,10 @@ class Fitting:
             pca = fit_linear_start(learnt, len(pca.spread), self.streams.init)
         is_start = self.trained.is_start and not is_continued
         valid = self._standardized(valid)
-        self.verdict = judge(self.net, pca, valid, is_start=is_start)
+        corruption = self.parts.corruption
+        self.verdict = judge(
+            self.net, pca, valid, is_start=is_start, corruption=corruption
+        )
         if not self.verdict.proven:
             self._return_to_pca(self.verdict)
 

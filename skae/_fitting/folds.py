@@ -62,8 +62,8 @@ class OutOfFold:
         """Return the epoch of the smallest mean loss, from 1 on."""
         return int(self.curve().argmin()) + 1
 
-    def verdict(self):
-        """Return the `Verdict` on the best epoch."""
+    def verdict(self, corruption=None):
+        """Return the `Verdict` on the best epoch of rows that this has spoilt."""
         losses = self.losses[self.best_epoch() - 1]
         return judge_losses(
             losses,
@@ -71,6 +71,7 @@ class OutOfFold:
             self.weights,
             is_start=not self.has_hope,
             is_crossed=True,
+            corruption=corruption,
         )
 
 

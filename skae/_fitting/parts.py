@@ -9,7 +9,13 @@ from sklearn.base import clone
 
 from skae._parts import check_is_no_class, check_ranges
 from skae.bottlenecks import BOTTLENECKS, Bottleneck
-from skae.corruption import CORRUPTIONS, CallableCorruption, Corruption, Features
+from skae.corruption import (
+    CORRUPTIONS,
+    CallableCorruption,
+    Corruption,
+    Features,
+    check_corrupted,
+)
 from skae.losses import LOSSES, CallableLoss, Loss
 from skae.penalties import PENALTIES, CallablePenalty, Penalty
 
@@ -156,19 +162,6 @@ def spoiler(corruption, rows, form, streams):
         return spoilt.to(X.dtype)
 
     return spoil
-
-
-def check_corrupted(spoilt, X, corruption):
-    """Raise unless a batch is still one, of numbers, after it was spoilt."""
-    if getattr(spoilt, "shape", None) != X.shape or not spoilt.isfinite().all():
-        shape = getattr(spoilt, "shape", None)
-        got = f"a {type(spoilt).__name__}" if shape is None else f"shape {tuple(shape)}"
-        if shape == X.shape:
-            got = "NaN or infinite values"
-        raise ValueError(
-            f"corruption={corruption!r} returned {got}; it must return a tensor of "
-            f"finite numbers, of the shape of its X, {tuple(X.shape)}."
-        )
 
 
 def check_bottleneck(bottleneck, n_components):

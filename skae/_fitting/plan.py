@@ -18,6 +18,9 @@ from skae.networks import auto_channels, auto_hidden_layer_sizes
 
 # What `max_epochs="auto"` aims at.
 EPOCHS, MOST_EPOCHS, MOST_STEPS = 18, 100, 20_000
+# With a corruption: rows are new in each epoch. Twice as many take up to 16 % off the
+# squared error of spoilt rows (0.2 dB on average on three sets of images).
+SPOILT_EPOCHS = 36
 CHEAP_FIT = 1e10  # operations, about a second in double precision on one core
 LEAST_ALPHA = 0.01
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
@@ -95,7 +98,8 @@ def make_plan(
     step_work = row_work * min(batch_size, n_train)
     if max_epochs == "auto":
         n_batches = -(-n_train // batch_size)
-        max_epochs = auto_max_epochs(n_batches, row_work * n_train, is_folded)
+        least = EPOCHS if parts.corruption is None else SPOILT_EPOCHS
+        max_epochs = auto_max_epochs(n_batches, row_work * n_train, least, is_folded)
         max_epochs *= parts.bottleneck.effort
     precision = choose_precision(
         estimator.precision,
@@ -191,16 +195,16 @@ def fold_work(network, n_samples):
     return row_work * n_samples * EPOCHS * (N_FOLDS - 1)
 
 
-def auto_max_epochs(n_batches, epoch_work, is_folded=False):
-    """Return 18, or up to 100 where they are cheap, but at most 20,000 steps.
+def auto_max_epochs(n_batches, epoch_work, least=EPOCHS, is_folded=False):
+    """Return 18 (`least`), or up to 100 where cheap, but at most 20,000 steps.
 
-    Up to 40 where all folds train as many.
+    Where every fold trains as many, up to 40.
     """
     if is_folded:
         cheap = min(int(CHEAP_FIT / epoch_work / 2), FEW_ROWS_EPOCHS)
     else:
         cheap = min(int(CHEAP_FIT / epoch_work), MOST_EPOCHS)
-    return min(max(EPOCHS, cheap), math.ceil(MOST_STEPS / n_batches))
+    return min(max(least, cheap), math.ceil(MOST_STEPS / n_batches))
 
 
 def auto_alpha(n_samples, n_features):

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -114,7 +115,7 @@ def hold_out(rows, estimator, streams):
     return rows.split(n_held_out, streams.split_seed)
 
 
-def judge(net, pca, valid, *, is_start):
+def judge(net, pca, valid, *, is_start, corruption=None):
     """Return the `Verdict` of held-out rows on a net against PCA.
 
     Parameters
@@ -129,14 +130,25 @@ def judge(net, pca, valid, *, is_start):
 
     is_start : bool
         Whether no epoch was better than PCA, so that the net still is it.
+
+    corruption : Corruption, default=None
+        What spoils `valid`, to be named.
     """
-    losses = losses_by_size(net, valid)
-    return judge_losses(
-        losses, pca_losses_by_size(net, pca, valid), valid.weights(), is_start=is_start
+    verdict = judge_losses(
+        losses_by_size(net, valid),
+        pca_losses_by_size(net, pca, valid),
+        valid.weights(),
+        is_start=is_start,
+        corruption=corruption,
     )
+    if verdict.proven and corruption is not None:
+        verdict.sentence += _on_clean_rows(net, pca, valid)
+    return verdict
 
 
-def judge_losses(losses, pca_losses, weights, *, is_start=False, is_crossed=False):
+def judge_losses(
+    losses, pca_losses, weights, *, is_start=False, is_crossed=False, corruption=None
+):
     """Return the `Verdict` of losses of a network and of PCA.
 
     Parameters
@@ -150,6 +162,9 @@ def judge_losses(losses, pca_losses, weights, *, is_start=False, is_crossed=Fals
 
     is_crossed : bool, default=False
         Whether each row was judged by a network of its own fold.
+
+    corruption : Corruption, default=None
+        What spoiled the rows.
     """
     is_nowhere_worse = all(
         mean_loss(network, weights) <= mean_loss(linear, weights)
@@ -165,17 +180,45 @@ def judge_losses(losses, pca_losses, weights, *, is_start=False, is_crossed=Fals
     where = f"on {len(losses)} held-out rows"
     if is_crossed:
         where = f"on {len(losses)} rows, each held out once,"
-    found = f"{where} the network's loss is {loss:.4g}, PCA's {pca_loss:.4g}"
-    if is_start:
-        why = "The model is PCA: no epoch made the loss of the held-out rows smaller; "
-    elif proven:
-        why = "The network is kept, as it is better than PCA: "
-    else:
-        why = "The model is PCA, as the network did not prove to be better: "
-    error = f"; the gain of {gain:.2g} has a standard error of {error:.2g}."
+    if corruption is not None:
+        where = f"{where.rstrip(',')}, spoilt by {_in_words(corruption)},"
+    found = (
+        f"{where} the network's loss is {loss:.4g}, PCA's {pca_loss:.4g}; the gain of "
+        f"{gain:.2g} has a standard error of {error:.2g}."
+    )
     if not is_nowhere_worse:
-        error += " In a code of fewer components it is worse."
-    return Verdict(why + found + error, proven, pca_loss)
+        found += " In a code of fewer components it is worse."
+    return Verdict(_reason(proven, is_start, corruption) + found, proven, pca_loss)
+
+
+def _reason(proven, is_start, corruption):
+    """Return the first words of a verdict: which model it is, and why."""
+    if is_start:
+        return "The model is PCA: no epoch made the loss of the held-out rows smaller; "
+    if proven:
+        better = "is better" if corruption is None else "mends spoilt rows better"
+        return f"The network is kept, as it {better} than PCA: "
+    better = "be better" if corruption is None else "mend spoilt rows better"
+    return f"The model is PCA, as the network did not prove to {better}: "
+
+
+def _on_clean_rows(net, pca, valid):
+    """Return a sentence that compares losses of rows that are not spoilt."""
+    valid = valid.copy(corrupt=None)
+    reconstruct = partial(pca.reconstruct, units=valid)
+    pca_losses = sample_losses(valid, net.module_.loss, reconstruct)
+    loss = mean_loss(net.sample_losses(valid), valid.weights())
+    pca_loss = mean_loss(pca_losses, valid.weights())
+    there = "PCA is better" if loss > pca_loss else "the network is no worse than PCA"
+    return (
+        f" On the same rows as they came its loss is {loss:.4g}, PCA's {pca_loss:.4g}: "
+        f"where nothing is spoilt, {there}. Of other faults nothing is proven."
+    )
+
+
+def _in_words(corruption):
+    """Return a corruption in one line, without addresses in memory."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(repr(corruption).split()))
 
 
 def losses_by_size(net, rows):
