@@ -14,6 +14,8 @@ __all__ = ["BatchIterator", "Rows", "RowsAsDataset"]
 
 INFERENCE_ELEMENTS = 2**19  # most cells of X in a batch where nothing is learnt
 INFERENCE_ROWS = 4096
+THINNED_ELEMENTS = 2**25  # most cells of rows that stand for all
+FEWEST_THINNED = 500
 
 
 class Rows(torch.utils.data.Dataset):
@@ -185,19 +187,22 @@ class Rows(torch.utils.data.Dataset):
             yield self._at(np.setdiff1d(drawn, fold)), self._at(np.sort(fold))
 
     def thinned(self, n_most):
-        """Return at most `n_most` of these rows, evenly spread."""
+        """Return at most `n_most` of these rows, evenly spread; fewer very wide ones."""
+        n_most = min(n_most, max(THINNED_ELEMENTS // self.n_features, FEWEST_THINNED))
         return self._at(np.arange(len(self))[:: -(-len(self) // n_most)])
 
     def _at(self, numbers):
         """Return the rows of these numbers."""
         return self.copy(index=numbers if self.index is None else self.index[numbers])
 
-    def blocks(self, width=1):
+    def blocks(self, width=1, n_times=1):
         """Return an iterator over all rows in order, in blocks fit for one pass.
 
-        `width` counts the columns of what is computed, if more than those of X.
+        `width` counts the columns of what is computed, if more than those of X. Blocks
+        may be `n_times` as large.
         """
-        n_rows = min(INFERENCE_ELEMENTS // max(self.n_features, width), INFERENCE_ROWS)
+        n_elements = n_times * INFERENCE_ELEMENTS
+        n_rows = min(n_elements // max(self.n_features, width), INFERENCE_ROWS)
         return BatchIterator(self, max(1, n_rows))
 
 

@@ -23,6 +23,7 @@ EPOCHS, MOST_EPOCHS, MOST_STEPS = 18, 100, 20_000
 SPOILT_EPOCHS = 36
 CHEAP_FIT = 1e10  # operations, about a second in double precision on one core
 LEAST_ALPHA = 0.01
+BATCH_ELEMENTS = 2**21  # most pixels of a batch of images
 FEWEST_HELD_OUT, MOST_HELD_OUT = 40, 5000  # fewer prove too little, more cost rows
 PATIENCE = 10  # epochs, where the learning rate does not fall
 
@@ -93,7 +94,8 @@ def make_plan(
     device = choose_device(estimator.device)
     batch_size = estimator.batch_size
     if batch_size == "auto":
-        batch_size = min(auto_batch_size(n_train), rules.most_rows)
+        most_rows = rules.most_rows(data.rows.n_features)
+        batch_size = min(auto_batch_size(n_train), most_rows)
     row_work = 6 * max(count_products(network), 1)  # forward 2, backward 4
     step_work = row_work * min(batch_size, n_train)
     if max_epochs == "auto":
@@ -224,18 +226,26 @@ def auto_conv_alpha(n_samples, n_features):
     return min(1.0, math.sqrt(7500 / n_samples))
 
 
+def auto_conv_rows(n_features):
+    """Return how many images make a batch at most: 128, fewer large ones, 16 or more.
+
+    The maps of a batch take many times its memory.
+    """
+    return int(np.clip(BATCH_ELEMENTS // n_features, 16, 128))
+
+
 @dataclass(frozen=True)
 class AutoRules:
     """What "auto" means for one kind of network."""
 
     learning_rate: float = 1e-2
     alpha: Callable = auto_alpha
-    most_rows: int = 512  # in a batch
+    most_rows: Callable = lambda n_features: 512  # in a batch
 
 
 AUTO = {
     "mlp": AutoRules(),
     # Wide, so small steps; not cheaper in bulk.
-    "conv": AutoRules(learning_rate=3e-3, alpha=auto_conv_alpha, most_rows=128),
+    "conv": AutoRules(3e-3, auto_conv_alpha, auto_conv_rows),
     None: AutoRules(),  # a network of the user
 }
