@@ -187,7 +187,7 @@ class Rows(torch.utils.data.Dataset):
             yield self._at(np.setdiff1d(drawn, fold)), self._at(np.sort(fold))
 
     def thinned(self, n_most):
-        """Return at most `n_most` of these rows, evenly spread; fewer very wide ones."""
+        """Return at most `n_most` of these rows, evenly spread; fewer if very wide."""
         n_most = min(n_most, max(THINNED_ELEMENTS // self.n_features, FEWEST_THINNED))
         return self._at(np.arange(len(self))[:: -(-len(self) // n_most)])
 
