@@ -201,7 +201,14 @@ class AutoencoderTransformer(
     learning_rate : "auto" or float, default="auto"
         Step size of the solver, in (0, inf); the largest one if there is a schedule.
         "auto" is 0.003 for ``network="conv"``, whose layers are wider, and for the
-        losses of counts, which are steep, else 0.01.
+        losses of counts, which are steep, else 0.01; where rows judge by
+        cross-fitting, 0.003 up to 150 of them, then in proportion; less where PCA
+        leaves less than 0.15 % of the variance. Weights that X itself is multiplied by
+        get a share of it, the smaller the further all values of a row swing together:
+        the linear path at most 32, and the first layer of "mlp" at most 128, over
+        ``sqrt(n_features)`` times the standardised spread along the first principal
+        axis. A scheduler in `callbacks` that sets rates by number (OneCycleLR) sets
+        all alike.
 
     schedule : {"one_cycle", "constant"}, default="one_cycle"
         "one_cycle" raises the learning rate over the first tenth of all steps and
@@ -210,13 +217,15 @@ class AutoencoderTransformer(
     batch_size : "auto" or int, default="auto"
         Rows in a step. "auto" is all rows below 100, else an eighth of them, at least
         16 and at most 128; from 20,480 rows on, but not for ``network="conv"``, a 160th
-        of them, at most 512. A last batch of one row joins the one before.
+        of them, at most 512. For "conv" no more than hold two million pixels, but 16 at
+        least. A last batch of one row joins the one before.
 
     max_epochs : "auto" or int, default="auto"
         Most passes over the data. "auto" is 18, or 36 with a `corruption`, as rows are
         new each time; more, up to 100, while all together take less than 1e10
-        operations; fewer where they make more than 20,000 steps. Four times as many
-        with ``bottleneck="ordered"``.
+        operations; fewer where they make more than 20,000 steps. Where rows judge by
+        cross-fitting, up to 40, while those of a fold take less than 5e9. Four times as
+        many with ``bottleneck="ordered"``.
 
     max_time : float, default=None
         Seconds that training may take, in (0, inf): it ends, with the best epoch so
@@ -242,13 +251,20 @@ class AutoencoderTransformer(
 
     early_stopping : "auto" or bool, default="auto"
         Whether to hold rows out, to stop by them and to judge by them. "auto" does from
-        160 rows on; with fewer rows, ``init="pca"`` and a loss in standardised units
-        nothing is trained and the model is PCA. False trains on all rows and judges
-        nothing.
+        601 rows on. Up to 600 rows judge by cross-fitting: each of 5 folds is held out
+        once, and the network is trained on all rows for the number of epochs that was
+        best for rows held out. That takes up to five times as long, so it is done where
+        the folds take some seconds; and where PCA is a rival (see `proven_`), without
+        `warm_start`, `checkpoint` and `callbacks`, which are of one training. Otherwise
+        "auto" holds rows out from 160 on. With fewer rows than that, or than 20 for
+        cross-fitting, nothing is trained and the model is PCA, if it is a rival. True
+        holds out `validation_fraction`, of however few rows; False trains on all rows
+        and judges nothing.
 
     validation_fraction : float, default=0.1
         Share of the rows held out, in (0, 1), drawn at random. With
-        ``early_stopping="auto"`` at least 40 and at most 5000 rows.
+        ``early_stopping="auto"`` at least 40 and at most 5000 rows. Not for rows that
+        judge by cross-fitting.
 
     n_iter_no_change : "auto" or int, default="auto"
         Epochs in a row without an improvement (of the held-out loss if there is one,
@@ -348,7 +364,8 @@ class AutoencoderTransformer(
 
     mean_ : ndarray of shape (n_features,)
         Mean of the rows that the model is of, by which the network's input is centred:
-        of those that were not held out where `proven_` is True, else of all. White is 1
+        of those that were not held out where `proven_` is True, else, or after
+        cross-fitting, of all. White is 1
         where X had a dtype of pixels. This attribute and the next ones have the dtype
         of X if that is float32, else float64.
 
@@ -381,7 +398,8 @@ class AutoencoderTransformer(
 
     n_epochs_ : int
         Number of epochs trained; 0 if there were too few rows to judge, or if PCA of
-        that size loses nothing of them.
+        that size loses nothing of them. Where cross-fitting left the model PCA, those
+        that all folds were trained.
 
     best_epoch_ : int
         The epoch whose weights were kept; 0 is the start.
@@ -391,7 +409,8 @@ class AutoencoderTransformer(
         without components has a squared error of one.
 
     validation_loss_curve_ : list of float
-        Held-out loss of each epoch; empty if nothing was held out.
+        Held-out loss of each epoch; empty if nothing was held out. With cross-fitting
+        that of all rows, each by the network that has not seen it.
 
     history_ : DataFrame
         One row per epoch: number, seconds, losses and, if it was judged, PCA's
@@ -447,6 +466,7 @@ class AutoencoderTransformer(
 
     Held-out rows judge by a one-sided paired t test of the loss per row against PCA of
     the training rows, at the level that two standard errors have in a large sample.
+    With cross-fitting these are all rows.
 
     References
     ----------

@@ -30,7 +30,7 @@ PATIENCE = 10  # epochs, where the learning rate does not fall
 # Few rows judge by cross-fitting, where it takes less than some seconds.
 N_FOLDS, FEWEST_FOLDED, MOST_FOLDED = 5, 20, 600  # rows
 MOST_FOLD_WORK = 2e11  # operations
-FEW_ROWS_EPOCHS, FEW_ROWS_RATE = 40, 3e-3
+FEW_ROWS_EPOCHS, RATE_PER_ROW, LEAST_RATE = 40, 2e-5, 3e-3
 
 # Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).
 ADAM = {"fused": True, "betas": (0.8, 0.9), "eps": 1e-7}
@@ -116,7 +116,9 @@ def make_plan(
         max_epochs=max_epochs,
         n_epochs_no_change=auto_patience(estimator, max_epochs),
         alpha=choose_alpha(estimator, rules, parts.bottleneck, shape, is_partial),
-        learning_rate=choose_learning_rate(estimator, rules, parts.loss, is_folded),
+        learning_rate=choose_learning_rate(
+            estimator, rules, parts.loss, n_train if is_folded else None
+        ),
         precision=precision,
         device=device,
         n_threads=choose_threads(estimator.n_jobs, step_work),
@@ -168,12 +170,16 @@ def choose_alpha(estimator, rules, bottleneck, shape, is_partial):
     return rules.alpha(*shape)
 
 
-def choose_learning_rate(estimator, rules, loss, is_folded):
+def choose_learning_rate(estimator, rules, loss, n_folded):
     """Return `learning_rate`; "auto" goes by the network, the loss and few rows."""
     if estimator.learning_rate != "auto":
         return estimator.learning_rate
     rate = min(rules.learning_rate, loss.most_learning_rate)
-    return min(rate, FEW_ROWS_RATE) if is_folded else rate
+    return (
+        rate
+        if n_folded is None
+        else min(rate, max(RATE_PER_ROW * n_folded, LEAST_RATE))
+    )
 
 
 def solver_class_and_options(solver):

@@ -170,11 +170,15 @@ def judge_losses(
         mean_loss(network, weights) <= mean_loss(linear, weights)
         for network, linear in zip(losses, pca_losses, strict=True)
     )
+    has_sizes = len(losses) > 1
     loss, pca_loss = mean_loss(losses[0], weights), mean_loss(pca_losses[0], weights)
     losses, pca_losses = np.mean(losses, axis=0), np.mean(pca_losses, axis=0)
     gain, error, _ = _gain(pca_losses, losses, weights)
-    proven = is_nowhere_worse and gain_is_proven(pca_losses, losses, weights)
-    proven = proven and not is_start  # rounding proves nothing
+    is_gain = gain_is_proven(pca_losses, losses, weights)
+    by_roots = not is_gain and is_crossed and gain > error
+    if by_roots:
+        is_gain = by_roots = roots_are_proven(pca_losses, losses, weights)
+    proven = is_nowhere_worse and is_gain and not is_start  # rounding proves nothing
     kept = "the network is kept" if proven else "the model is PCA of all rows"
     logger.info("held-out loss %.4g, PCA's %.4g: %s", loss, pca_loss, kept)
     where = f"on {len(losses)} held-out rows"
@@ -186,7 +190,9 @@ def judge_losses(
         f"{where} the network's loss is {loss:.4g}, PCA's {pca_loss:.4g}; the gain of "
         f"{gain:.2g} has a standard error of {error:.2g}."
     )
-    if not is_nowhere_worse:
+    if by_roots and proven:
+        found += " A few rows make it so uncertain: in roots of the loss it is proven."
+    if not is_nowhere_worse and not is_start and has_sizes:
         found += " In a code of fewer components it is worse."
     return Verdict(_reason(proven, is_start, corruption) + found, proven, pca_loss)
 
@@ -286,6 +292,16 @@ def gain_is_proven(start_losses, losses, sample_weight=None):
         return False
     quantile = stdtrit(n_effective - 1, ndtr(STANDARD_ERRORS))
     return bool(gain > quantile * error)
+
+
+def roots_are_proven(start_losses, losses, sample_weight=None):
+    """Tell whether the roots of `losses` are smaller by more than chance.
+
+    A few rows of large losses may decide about the error of a mean; of roots, which are
+    distances, they decide less.
+    """
+    roots = (np.sqrt(np.maximum(x, 0)) for x in (start_losses, losses))
+    return gain_is_proven(*roots, sample_weight)
 
 
 def warn_if_poor(net, start, rows, *, has_rival):
