@@ -203,7 +203,7 @@ class AutoencoderTransformer(
         "auto" is 0.003 for ``network="conv"``, whose layers are wider, and for the
         losses of counts, which are steep, else 0.01; where rows judge by
         cross-fitting, 0.003 up to 150 of them, then in proportion; less where PCA
-        leaves less than 0.15 % of the variance. Weights that X itself is multiplied by
+        leaves less than 0.3 % of the variance. Weights that X itself is multiplied by
         get a share of it, the smaller the further all values of a row swing together:
         the linear path at most 32, and the first layer of "mlp" at most 128, over
         ``sqrt(n_features)`` times the standardised spread along the first principal

@@ -239,7 +239,7 @@ def test_what_was_not_judged_is_not_proven(parameters):
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "verdict"), [(159, "too few"), (160, "PCA of all rows")]
+    ("n_samples", "verdict"), [(19, "too few"), (20, "PCA of all rows")]
 )
 def test_verdict_is_logged(caplog, n_samples, verdict):
     X = np.random.default_rng(0).normal(size=(n_samples, 5))

@@ -306,8 +306,8 @@ def messages(caplog, X, **settings):
 
 
 def test_log_says_that_there_are_too_few_rows(caplog):
-    found, _ = messages(caplog, noise(50))
-    assert found == ["50 rows are too few to judge by: the model is PCA"]
+    found, _ = messages(caplog, noise(15))
+    assert found == ["15 rows are too few to judge by: the model is PCA"]
 
 
 def test_log_says_that_the_network_is_kept(caplog):

@@ -316,6 +316,17 @@ def test_fit_agrees_with_autograd(settings, weighted, steps, autograd):
         np.testing.assert_allclose(found, other, rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_fit_to_many_columns_agrees_with_autograd(init, steps, autograd):
+    wide = X @ np.random.default_rng(1).normal(size=(3, 400))  # learns at shares
+    settings = {"init": init, "max_epochs": 4}
+    by_hand = estimator(**settings).fit(wide).reconstruct(wide)
+    assert len(steps[0].named_parameters()) == 2 + (init == "pca")
+    autograd()
+    expected = estimator(**settings).fit(wide).reconstruct(wide)
+    np.testing.assert_allclose(by_hand, expected, rtol=1e-6, atol=1e-7)
+
+
 def test_fit_to_probabilities_agrees_with_autograd(steps, autograd):
     unit = 1 / (1 + np.exp(-X))
     by_hand = estimator(loss="log_loss").fit(unit).reconstruct(unit)

@@ -326,7 +326,7 @@ class Fitting:
         )
         try:
             crossed = folds.run(rows, self._schedule)
-            self.interrupted = crossed.is_interrupted
+            self.interrupted = crossed is None
             if self.interrupted:
                 self.verdict = Verdict.of_broken_folds("was interrupted")
                 return

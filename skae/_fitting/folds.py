@@ -42,9 +42,6 @@ class OutOfFold:
     has_hope : bool
         Whether the networks were better than PCA after some epoch. If not, later folds
         were not trained, and their rows are missing.
-
-    is_interrupted : bool
-        Whether a Ctrl-C came meanwhile.
     """
 
     losses: np.ndarray
@@ -52,7 +49,6 @@ class OutOfFold:
     weights: np.ndarray | None
     epochs: list
     has_hope: bool
-    is_interrupted: bool
 
     def curve(self):
         """Return the mean loss after each epoch, ndarray of shape (n_epochs,)."""
@@ -146,18 +142,20 @@ class CrossFit:
     net: object
 
     def run(self, rows, schedule):
-        """Return the `OutOfFold` of some rows.
+        """Return the `OutOfFold` of some rows, or None after a Ctrl-C.
 
         `schedule` is a function of the number of rows that makes one.
         """
         gains, folds = np.zeros(self.plan.max_epochs), []
         for learnt, left in rows.folds(N_FOLDS, self.streams.split_seed):
             found, net = self._fold(learnt, left, gains, schedule(len(learnt)))
+            if net.interrupted_:
+                return None
             folds.append((found, net.history))
-            if net.interrupted_ or not found.has_hope():
+            if not found.has_hope():
                 break
             gains = np.array(found.gains_)
-        return _joined(folds, net.interrupted_)
+        return _joined(folds)
 
     def _fold(self, learnt, left, gains, schedule):
         """Train on some rows and return the `LeftOut` of the others, and the net."""
@@ -193,7 +191,7 @@ class CrossFit:
         return found, net
 
 
-def _joined(folds, is_interrupted):
+def _joined(folds):
     """Return the `OutOfFold` of all folds, pairs of `LeftOut` and history."""
     found = [fold for fold, _ in folds]
     n_epochs = min(len(fold.losses_) for fold in found)
@@ -213,5 +211,4 @@ def _joined(folds, is_interrupted):
         weights,
         epochs,
         found[-1].has_hope(),
-        is_interrupted,
     )

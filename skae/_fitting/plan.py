@@ -29,7 +29,7 @@ PATIENCE = 10  # epochs, where the learning rate does not fall
 
 # Few rows judge by cross-fitting, where it takes less than some seconds.
 N_FOLDS, FEWEST_FOLDED, MOST_FOLDED = 5, 20, 600  # rows
-MOST_FOLD_WORK = 2e11  # operations
+MOST_FOLD_WORK = 6e10  # operations
 FEW_ROWS_EPOCHS, RATE_PER_ROW, LEAST_RATE = 40, 2e-5, 3e-3
 
 # Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).

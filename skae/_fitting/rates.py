@@ -11,7 +11,7 @@ import math
 PATH = "encoder_path.weight"  # of the linear path, whose output has a spread of one
 FIRST_LAYER = "network.encoder.0.weight"  # of a fully connected network
 MOST_SWING = {PATH: 32, FIRST_LAYER: 128}  # of its output, in learning rates
-LITTLE_LEFT = 1.5e-3  # share of the variance
+LITTLE_LEFT = 3e-3  # share of the variance
 
 
 def step_shares(start, network):
