@@ -19,17 +19,10 @@ from skae._fitting.callbacks import TrainingDiverged
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
-from skae._fitting.folds import CrossFit
+from skae._fitting.folds import CrossFit, are_soon_trained, can_cross_fit
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
-from skae._fitting.plan import (
-    FEWEST_FOLDED,
-    MOST_FOLD_WORK,
-    MOST_FOLDED,
-    N_FOLDS,
-    fold_work,
-    make_plan,
-)
+from skae._fitting.plan import N_FOLDS, make_plan
 from skae._fitting.shares import explained_shares
 from skae._fitting.start import check_spread, fit_linear_start, standardized
 from skae._fitting.train import Trained, Training, one_cycle
@@ -121,7 +114,7 @@ class Fitting:
     def fit(self, previous=None):
         """Hold rows out, train on the rest, judge; `previous` is (net, start)."""
         self._look_for_checkpoint(previous)
-        self.is_folded = previous is None and self._can_judge_by_folds()
+        self.is_folded = self._can_judge_by_folds(previous)
         learnt, valid = self.rows, None
         if not self.is_folded:
             learnt, valid = hold_out(self.rows, self.estimator, self.streams)
@@ -161,27 +154,21 @@ class Fitting:
         is_auto = self.estimator.early_stopping == "auto"
         return self._has_rival and valid is None and is_auto and not self.is_folded
 
-    def _can_judge_by_folds(self):
-        """Tell whether rows are few, and networks of all folds soon trained.
-
-        Callbacks, checkpoints and a warm start are for one training.
-        """
-        estimator, n_samples = self.estimator, len(self.rows)
-        is_one_training = estimator.warm_start or estimator.callbacks
-        if is_one_training or estimator.checkpoint is not None:
+    def _can_judge_by_folds(self, previous):
+        """Tell whether rows are few, and PCA is a rival that one asked to beat."""
+        is_auto = self.estimator.early_stopping == "auto"
+        if not is_auto or not self._has_rival or previous is not None:
             return False
-        if estimator.early_stopping != "auto" or not self._has_rival:
+        if not can_cross_fit(self.estimator, len(self.rows)):
             return False
-        if not FEWEST_FOLDED <= n_samples <= MOST_FOLDED:
-            return False
-        network, _ = new_network(
-            estimator,
+        n_components = self._count_components(self.rows)
+        return are_soon_trained(
+            self.estimator,
             self.data,
             self.parts.bottleneck,
-            self._count_components(self.rows),
+            n_components,
             self.streams.copy(),
         )
-        return fold_work(network, n_samples) <= MOST_FOLD_WORK
 
     def _is_exact(self):
         """Tell whether PCA loses nothing of the rows, so that there is no use."""
@@ -338,18 +325,7 @@ class Fitting:
         except TrainingDiverged:
             self._return_to_pca(Verdict.of_broken_folds("diverged"))
             return
-        self._record(crossed)
-
-    def _record(self, crossed):
-        """Put what rows left out have lost into the history."""
-        history, curve = self.net.history, crossed.curve()
-        if not self.verdict.proven:
-            for number, epoch in enumerate(crossed.epochs, 1):
-                history.new_epoch()
-                for name, value in {"epoch": number, **epoch}.items():
-                    history.record(name, value)
-        for epoch, loss in zip(history, curve, strict=False):
-            epoch["valid_loss"] = float(loss)
+        crossed.record(self.net.history, is_kept=self.verdict.proven)
 
     def _schedule(self, n_train):
         """Return a function that makes the learning-rate scheduler, or None.

@@ -12,14 +12,37 @@ from dataclasses import dataclass
 import numpy as np
 from skorch.callbacks import Callback
 
-from skae._fitting.build import build_net_at
+from skae._fitting.build import build_net_at, new_network
 from skae._fitting.parts import Parts, spoiler
-from skae._fitting.plan import N_FOLDS, Plan
+from skae._fitting.plan import (
+    FEWEST_FOLDED,
+    MOST_FOLDED,
+    N_FOLDS,
+    Plan,
+    can_fold,
+)
 from skae._fitting.start import fit_linear_start, standardized
 from skae._fitting.train import Training
 from skae._fitting.verdict import judge_losses, losses_by_size, pca_losses_by_size
+from skae._runtime import count_products
 
 PATIENCE = 0.5  # share of the epochs in which a gain has to show
+
+
+def can_cross_fit(estimator, n_samples):
+    """Tell whether rows are few, but not too few, and nothing is of one training."""
+    if estimator.warm_start or estimator.callbacks or estimator.checkpoint is not None:
+        return False
+    return FEWEST_FOLDED <= n_samples <= MOST_FOLDED
+
+
+def are_soon_trained(estimator, data, bottleneck, n_components, streams):
+    """Tell whether the networks of all folds take some seconds at most."""
+    rows = data.rows
+    if not can_fold(rows.n_features * n_components, len(rows)):
+        return False  # too much for the linear path alone
+    network, _ = new_network(estimator, data, bottleneck, n_components, streams)
+    return can_fold(count_products(network), len(rows))
 
 
 @dataclass
@@ -57,6 +80,16 @@ class OutOfFold:
     def best_epoch(self):
         """Return the epoch of the smallest mean loss, from 1 on."""
         return int(self.curve().argmin()) + 1
+
+    def record(self, history, *, is_kept):
+        """Put the curve into the history of a net, which has epochs if it is kept."""
+        if not is_kept:
+            for number, epoch in enumerate(self.epochs, 1):
+                history.new_epoch()
+                for name, value in {"epoch": number, **epoch}.items():
+                    history.record(name, value)
+        for epoch, loss in zip(history, self.curve(), strict=False):
+            epoch["valid_loss"] = float(loss)
 
     def verdict(self, corruption=None):
         """Return the `Verdict` on the best epoch of rows that this has spoilt."""

@@ -197,10 +197,10 @@ def auto_batch_size(n_samples):
     return int(np.clip(n_samples // 8, 16, np.clip(n_samples // 160, 128, 512)))
 
 
-def fold_work(network, n_samples):
-    """Return how many operations the networks of all folds take at least."""
-    row_work = 6 * max(count_products(network), 1)
-    return row_work * n_samples * EPOCHS * (N_FOLDS - 1)
+def can_fold(n_products, n_samples):
+    """Tell whether all folds are soon trained, by the multiplications for a row."""
+    fold_work = 6 * n_products * n_samples * EPOCHS  # forward 2, backward 4
+    return fold_work * (N_FOLDS - 1) <= MOST_FOLD_WORK
 
 
 def auto_max_epochs(n_batches, epoch_work, least=EPOCHS, is_folded=False):
