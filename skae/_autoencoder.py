@@ -238,7 +238,8 @@ class AutoencoderTransformer(
         Folder in which `fit` keeps what it takes to go on after the process was killed:
         the same call, with the same data and parameters, then ends with the same bytes
         as if it had never been interrupted. Each fit has a file of its own there, which
-        it removes at its end; so a grid search can share a folder. A file that cannot
+        it removes at its end; so a grid search can share a folder. Cross-fitting begins
+        anew (see `early_stopping`). A file that cannot
         be written (a full disk) is warned of. Of `callbacks` nothing is kept, nor of a
         GPU's random stream. None keeps nothing; `partial_fit` never does.
 
@@ -255,11 +256,11 @@ class AutoencoderTransformer(
         once, and the network is trained on all rows for the number of epochs that was
         best for rows held out. That takes up to five times as long, so it is done where
         the folds take some seconds; and where PCA is a rival (see `proven_`), without
-        `warm_start`, `checkpoint` and `callbacks`, which are of one training. Otherwise
-        "auto" holds rows out from 160 on. With fewer rows than that, or than 20 for
-        cross-fitting, nothing is trained and the model is PCA, if it is a rival. True
-        holds out `validation_fraction`, of however few rows; False trains on all rows
-        and judges nothing.
+        `warm_start` and `callbacks`, which are of one training. Otherwise "auto" holds
+        rows out from 160 on. With fewer rows than that, or than 20 for cross-fitting,
+        nothing is trained and the model is PCA, if it is a rival. True holds out
+        `validation_fraction`, of however few rows; False trains on all rows and judges
+        nothing.
 
     validation_fraction : float, default=0.1
         Share of the rows held out, in (0, 1), drawn at random. With

@@ -130,14 +130,14 @@ def test_codes_beyond_the_rank_are_zero():
 
 
 def test_few_rows_prove_nothing():
-    estimator = AutoencoderTransformer().fit(NOISE)
+    estimator = AutoencoderTransformer().fit(NOISE[:19])
     assert estimator.proven_ is False
     assert estimator.n_epochs_ == 0
     assert estimator.loss_curve_ == []
 
 
 def test_history_of_pca_has_columns_and_no_rows():
-    history = AutoencoderTransformer().fit(NOISE).history_
+    history = AutoencoderTransformer().fit(NOISE[:19]).history_
     assert len(history) == 0
     assert list(history.columns) == ["epoch", "dur", "train_loss"]
 
@@ -399,9 +399,10 @@ def test_score_of_pca_is_its_explained_variance_ratio():
 
 def test_score_of_a_perfect_reconstruction_is_one():
     low_rank = NOISE[:, :2] @ np.ones((2, 5)) + [0, 1, 2, 3, 4]
-    assert_allclose(AutoencoderTransformer().fit(low_rank).score(low_rank), 1)
+    assert_allclose(AutoencoderTransformer(1).fit(low_rank).score(low_rank), 1)
 
 
+@pytest.mark.filterwarnings("ignore:X has the same value")
 def test_score_of_the_mean_is_zero():
     estimator = AutoencoderTransformer(1).fit(np.tile([1.0, 2.0], (30, 1)))
     assert_allclose(estimator.score([[0.0, 2.0], [2.0, 2.0]]), 0, atol=1e-12)
@@ -1391,7 +1392,7 @@ def test_size_survives(way, tmp_path):
 
 def test_validation_loss_is_none_where_nothing_was_held_out():
     assert autoencoder().fit(NOISE).validation_loss_ is None
-    assert AutoencoderTransformer().fit(NOISE).validation_loss_ is None
+    assert AutoencoderTransformer().fit(NOISE[:19]).validation_loss_ is None
 
 
 # In a notebook
@@ -1420,7 +1421,7 @@ def test_html_repr_shows_size_epochs_and_the_loss_beside_pcas(in_pipeline):
     shown = {
         "hidden_layer_sizes_": "(128, 128, 64)",
         "n_parameters_": str(last.n_parameters_),
-        "n_epochs_": "20",
+        "n_epochs_": str(last.n_epochs_),
         "validation_loss_": f"{last.validation_loss_:.4g}",
         "pca_loss_": f"{last.pca_loss_:.4g}",
         "proven_": "True",

@@ -39,6 +39,7 @@ X = np.column_stack([np.cos(ANGLE), np.sin(ANGLE), np.cos(2 * ANGLE)])
 def estimator(**settings):
     defaults = {"n_components": 1, "max_epochs": 6, "random_state": 0}
     defaults |= {"alpha": 0.01, "learning_rate": 2e-3}
+    defaults |= {"early_stopping": True, "validation_fraction": 1 / 6}
     return AutoencoderTransformer(**defaults | settings)
 
 
@@ -709,7 +710,7 @@ def test_line_goes_on_where_a_checkpoint_was_taken_up(monkeypatch, tmp_path):
 
 def test_nothing_is_written_where_nothing_is_trained(monkeypatch):
     stream = terminal(monkeypatch)
-    estimator(verbose=1).fit(X[:20])
+    estimator(verbose=1, early_stopping="auto").fit(X[:19])
     assert stream.getvalue() == ""
 
 
@@ -853,7 +854,7 @@ def test_hooks_are_called_in_order(callback):
 
 def test_hooks_are_called_where_nothing_is_trained(callback):
     recorder = Recorder()
-    estimator().set_callbacks(recorder).fit(X[:20])
+    estimator(early_stopping="auto").set_callbacks(recorder).fit(X[:19])
     assert recorder.calls == ["setup", "fit begins", "fit ends", "teardown"]
 
 

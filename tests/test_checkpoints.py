@@ -48,8 +48,8 @@ class Counter(Callback):
 
 
 def estimator(n_components=4, **settings):
-    settings = {"max_epochs": N_EPOCHS, "random_state": 0, **settings}
-    return AutoencoderTransformer(n_components, **settings)
+    defaults = {"max_epochs": N_EPOCHS, "random_state": 0, "early_stopping": True}
+    return AutoencoderTransformer(n_components, **defaults | settings)
 
 
 def fit_killed(folder, *, after=3, n_components=4, X=X, **settings):
@@ -329,3 +329,13 @@ def test_killed_process_goes_on(tmp_path):
     resumed = AutoencoderTransformer(checkpoint=tmp_path, **LONG).fit(X)
     assert list(resumed.history_["dur"][: len(kept)]) == kept  # not trained again
     assert_same(resumed, AutoencoderTransformer(**LONG).fit(X))
+
+
+def test_checkpoints_change_nothing_where_few_rows_judge(tmp_path):
+    few = X[:100]
+    settings = {"early_stopping": "auto", "max_epochs": 20}
+    expected = estimator(**settings).fit(few)
+    assert "each held out once" in expected.verdict_
+    found = estimator(checkpoint=tmp_path, **settings).fit(few)
+    assert_same(found, expected)
+    assert not list(tmp_path.iterdir())

@@ -26,10 +26,6 @@ NOTED = (
 )
 
 
-class TrainingDiverged(ValueError):
-    """Training diverged again after it went back once."""
-
-
 class BestEpoch(Callback):
     """Keep the weights of the best epoch, stop when none is better, restore them.
 
@@ -98,7 +94,7 @@ class BestEpoch(Callback):
         what = f"Training diverged: the loss became {loss} in epoch {len(net.history)}"
         is_last = len(net.history) - self.n_epochs_before_ >= net.max_epochs
         if self.has_diverged_ or is_last:
-            raise TrainingDiverged(
+            raise ValueError(
                 f"{what}. Lower learning_rate (now {net.lr:g}), or scale X if a few of "
                 "its values are much larger than the rest."
             )
@@ -163,6 +159,23 @@ class LoadedStart(Callback):
         self.best.on_train_begin(net)
         if self.is_loaded_:
             self.best.best_epoch_ = n_epochs
+
+
+class KnownLosses(Callback):
+    """Record held-out losses that are known before the training.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        After each epoch.
+    """
+
+    def __init__(self, losses):
+        self.losses = losses
+
+    def on_epoch_end(self, net, **kwargs):
+        number = len(net.history) - net.n_epochs_before_
+        net.history.record("valid_loss", float(self.losses[number - 1]))
 
 
 class TimeLimit(Callback):

@@ -15,7 +15,7 @@ from skorch.callbacks import LRScheduler
 
 from skae._fitting.advice import advise_on_code, advise_on_columns, advise_on_units
 from skae._fitting.build import build_net_at, new_network
-from skae._fitting.callbacks import TrainingDiverged
+from skae._fitting.callbacks import KnownLosses
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
@@ -311,21 +311,18 @@ class Fitting:
         folds = CrossFit(
             self.estimator, self.plan, self.parts, self.data, self.streams, self.net
         )
-        try:
-            crossed = folds.run(rows, self._schedule)
-            self.interrupted = crossed is None
-            if self.interrupted:
-                self.verdict = Verdict.of_broken_folds("was interrupted")
-                return
-            self.verdict = crossed.verdict(self.parts.corruption)
-            if self.verdict.proven:
-                schedule = self._schedule(len(rows))
-                self.plan = replace(self.plan, max_epochs=crossed.best_epoch())
-                self._run(rows, None, schedule)
-        except TrainingDiverged:
-            self._return_to_pca(Verdict.of_broken_folds("diverged"))
+        crossed = folds.run(rows, self._schedule)
+        self.interrupted = crossed is None
+        if self.interrupted:
+            self.verdict = Verdict.of_interrupted_folds()
             return
-        crossed.record(self.net.history, is_kept=self.verdict.proven)
+        self.verdict = crossed.verdict(self.parts.corruption)
+        if not self.verdict.proven:
+            crossed.record(self.net.history)
+            return
+        schedule = self._schedule(len(rows))
+        self.plan = replace(self.plan, max_epochs=crossed.best_epoch())
+        self._run(rows, None, schedule, crossed.curve())
 
     def _schedule(self, n_train):
         """Return a function that makes the learning-rate scheduler, or None.
@@ -337,8 +334,8 @@ class Fitting:
             return None
         return one_cycle(self.plan, n_train)
 
-    def _run(self, learnt, valid, schedule):
-        """Train the net and restore its best epoch."""
+    def _run(self, learnt, valid, schedule, curve=None):
+        """Train the net and restore its best epoch; `curve` has held-out losses."""
         net, module, judge = self.net, self.net.module_, None
         if isinstance(module, PCAStart):
             module.half_whiten(self.start)
@@ -356,6 +353,7 @@ class Fitting:
             self.report,
             self.checkpoint,
             keeps_optimizer=self._may_go_on(),
+            watch=None if curve is None else KnownLosses(curve),
             max_time=self._max_time(),
         )
         self.trained = training.run(net, learnt, valid, judge=judge, schedule=schedule)

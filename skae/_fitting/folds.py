@@ -31,7 +31,7 @@ PATIENCE = 0.5  # share of the epochs in which a gain has to show
 
 def can_cross_fit(estimator, n_samples):
     """Tell whether rows are few, but not too few, and nothing is of one training."""
-    if estimator.warm_start or estimator.callbacks or estimator.checkpoint is not None:
+    if estimator.warm_start or estimator.callbacks:
         return False
     return FEWEST_FOLDED <= n_samples <= MOST_FOLDED
 
@@ -81,15 +81,14 @@ class OutOfFold:
         """Return the epoch of the smallest mean loss, from 1 on."""
         return int(self.curve().argmin()) + 1
 
-    def record(self, history, *, is_kept):
-        """Put the curve into the history of a net, which has epochs if it is kept."""
-        if not is_kept:
-            for number, epoch in enumerate(self.epochs, 1):
-                history.new_epoch()
-                for name, value in {"epoch": number, **epoch}.items():
-                    history.record(name, value)
-        for epoch, loss in zip(history, self.curve(), strict=False):
-            epoch["valid_loss"] = float(loss)
+    def record(self, history):
+        """Put the epochs of all folds into the history of a net that has none."""
+        rows = zip(self.epochs, self.curve(), strict=True)
+        for number, (epoch, loss) in enumerate(rows, 1):
+            history.new_epoch()
+            known = {"epoch": number, **epoch, "valid_loss": float(loss)}
+            for name, value in known.items():
+                history.record(name, value)
 
     def verdict(self, corruption=None):
         """Return the `Verdict` on the best epoch of rows that this has spoilt."""
@@ -216,6 +215,7 @@ class CrossFit:
             streams,
             start,
             watch=found,
+            is_alone=True,
             max_time=max_time,
         )
         with warnings.catch_warnings():

@@ -82,7 +82,10 @@ class Training:
         Whether training may go on later.
 
     watch : Callback, default=None
-        What takes the place of the user's callbacks, of report and progress line.
+        Of ours, told of every epoch.
+
+    is_alone : bool, default=False
+        Whether nobody else is told: no report, progress line or callback of the user's.
 
     max_time : float, default=None
         In seconds.
@@ -97,6 +100,7 @@ class Training:
     checkpoint: Checkpoint | None = None
     keeps_optimizer: bool = False
     watch: Callback | None = None
+    is_alone: bool = False
     max_time: float | None = None
 
     def run(self, net, rows, valid, *, judge, schedule):
@@ -190,7 +194,9 @@ class Training:
         if self.max_time is not None:
             callbacks.append((f"{OURS}time_limit", TimeLimit(self.max_time)))
         if self.watch is not None:
-            return [*callbacks, (f"{OURS}watch", self.watch)]
+            callbacks.append((f"{OURS}watch", self.watch))
+        if self.is_alone:
+            return callbacks
         if self.report is not None:
             callbacks.append((f"{OURS}report", self.report))
         if self.estimator.verbose:

@@ -73,9 +73,9 @@ class Verdict:
         )
 
     @classmethod
-    def of_broken_folds(cls, what):
-        """Return the verdict where training on part of the rows came to no end."""
-        return cls(f"The model is PCA: training {what}.", proven=False)
+    def of_interrupted_folds(cls):
+        """Return the verdict where training on a part of the rows was interrupted."""
+        return cls("The model is PCA: cross-fitting was interrupted.", proven=False)
 
     @classmethod
     def of_exact_pca(cls):
