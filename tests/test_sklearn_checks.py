@@ -29,7 +29,7 @@ PARTS = {
 }
 # What these do does not follow the weights of rows, see `expected_failures`.
 DRAWING = {"variational", "wae", "ordered", *CORRUPTIONS}
-OVER_BATCHES = {"l1", "kl", "contractive", "decorrelation", "vector_quantized"}
+OVER_BATCHES = {*PENALTIES} - {"l2"} | {"vector_quantized"}
 
 
 def together(are_exact):
