@@ -10,9 +10,10 @@ Each method has its defaults and random_state=0; one thread. Accuracy is that of
 nearest neighbours: test rows among the training rows in the map. Trustworthiness (of 5
 neighbours) is that of 2,000 test rows. Error is the squared error of reconstruction on
 test rows over that of the training mean. Seconds are of CPU, for the fit and for the
-map of the test rows. t-SNE has no map of new rows: it sees training and test rows
-together, without labels, on at most 20,000 rows. UMAP goes back to rows by an
-interpolation that is too slow for 10,000 images; it counts as none.
+map of the test rows; those of UMAP hold the compilation of its search of neighbours,
+which small sets do without. t-SNE has no map of new rows: it sees training and test
+rows together, without labels, on at most 20,000 rows. UMAP's way back to rows, an
+interpolation, is not measured.
 """
 
 import warnings
@@ -40,7 +41,7 @@ from skae import AutoencoderTransformer
 N_NEIGHBORS = 5
 TRUST_ROWS = 2000
 MOST_TSNE_ROWS = 20_000
-N_WARM_UP = 200  # rows: what is imported or compiled at the first fit counts in none
+N_WARM_UP = 200  # rows: what is imported at the first fit counts in none
 
 # Seconds of new rows are None if there is no map of new rows.
 Map = namedtuple("Map", ["train", "test", "X_hat", "fit_seconds", "new_seconds"])
