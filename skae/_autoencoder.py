@@ -169,8 +169,8 @@ class AutoencoderTransformer(
         of shape (n_samples, n_features) in standardised units, and returns one number
         per sample.
 
-    penalty : {"l1", "kl", "contractive", "decorrelation", "l2"}, Penalty or callable, \
-            default=None
+    penalty : {"l1", "kl", "contractive", "decorrelation", "l2", "neighbours"}, \
+            Penalty or callable, default=None
         What else is asked of the code (see `skae.penalties`). With a penalty the
         network does not have to prove that it is better than PCA. A callable gets
         ``(code, X, encode)`` and returns one number per sample.

@@ -96,7 +96,9 @@ LossName: TypeAlias = Literal[
     "negative_binomial",
     "cosine",
 ]
-PenaltyName: TypeAlias = Literal["l1", "kl", "contractive", "decorrelation", "l2"]
+PenaltyName: TypeAlias = Literal[
+    "l1", "kl", "contractive", "decorrelation", "l2", "neighbours"
+]
 CorruptionName: TypeAlias = Literal[
     "gaussian",
     "masking",

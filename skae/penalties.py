@@ -20,6 +20,7 @@ __all__ = [
     "ContractivePenalty",
     "DecorrelationPenalty",
     "KLSparsityPenalty",
+    "NeighbourPenalty",
     "Penalty",
     "SparsityPenalty",
     "Sum",
@@ -266,6 +267,67 @@ class CodeNormPenalty(Penalty):
         return self.alpha * code.square().mean(1) / 2
 
 
+class NeighbourPenalty(Penalty):
+    """Neighbour embedding (InfoNCE): rows that are close in X are close in the code.
+
+    Row i pays ``alpha`` times the mean of ``-log(q_ij)`` over its nearest neighbours j
+    in the batch, q_ij being the share of j in the kernel of all others:
+    ``w_ij / sum_l w_il``, ``w_ij = (1 + ||code_i - code_j||**2 / nu)**(-(nu + 1) / 2)``
+    with ``nu = max(1, n_components - 1)``, the kernel of parametric t-SNE.
+
+    Parameters
+    ----------
+    alpha : float, default=0.3
+        In [0, inf).
+
+    n_neighbors : int, default=1
+        Neighbours of a row in its batch, in [1, inf); at most all others.
+
+    References
+    ----------
+    van der Maaten (2009), "Learning a parametric embedding by preserving local
+    structure", AISTATS.
+
+    Damrich et al. (2023), "From t-SNE to UMAP with contrastive learning", ICLR.
+
+    Examples
+    --------
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.penalties import NeighbourPenalty
+    >>> AutoencoderTransformer(2, penalty=NeighbourPenalty(alpha=1.0))
+    AutoencoderTransformer(n_components=2, penalty=NeighbourPenalty(alpha=1.0))
+    """
+
+    ranges = {"alpha": (0, math.inf), "n_neighbors": (1, math.inf)}
+    whole_numbers = ("n_neighbors",)
+
+    def __init__(self, alpha: float = 0.3, n_neighbors: int = 1) -> None:
+        self.alpha = alpha
+        self.n_neighbors = n_neighbors
+
+    def __call__(self, code: Tensor, X: Tensor, encode: Encode) -> Tensor:
+        n_samples, n_components = code.shape
+        if n_samples == 1:
+            return 0 * code.sum(1)  # zeros with a gradient
+        with torch.no_grad():
+            distances = _square_distances(X).fill_diagonal_(math.inf)
+            n_nearest = min(self.n_neighbors, n_samples - 1)
+            nearest = distances.topk(n_nearest, largest=False).indices
+        nu = max(1, n_components - 1)
+        kernel = -(nu + 1) / 2 * torch.log1p(_square_distances(code) / nu)  # its log
+        itself = torch.eye(n_samples, dtype=torch.bool, device=code.device)
+        total = kernel.masked_fill(itself, -math.inf).logsumexp(1)
+        return self.alpha * (total - kernel.gather(1, nearest).mean(1))
+
+
+def _square_distances(rows):
+    """Return the squared distances between all pairs of rows."""
+    rows = rows - rows.mean(0)  # large numbers would leave few digits
+    squares = rows.square().sum(1)
+    products = rows @ rows.T
+    return (squares[:, None] + squares - 2 * products).clamp_min(0)
+
+
 class CallablePenalty(Penalty):
     """A user's function as a penalty.
 
@@ -320,4 +382,5 @@ PENALTIES: dict[str, type[Penalty]] = {
     "contractive": ContractivePenalty,
     "decorrelation": DecorrelationPenalty,
     "l2": CodeNormPenalty,
+    "neighbours": NeighbourPenalty,
 }

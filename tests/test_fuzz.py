@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skae import AutoencoderTransformer
+from skae.penalties import PENALTIES
 
 COUNT = int(os.environ.get("SKAE_FUZZ", "60"))
 DTYPES = "float64 float32 float16 int8 int64 uint8 uint16 bool >f8 longdouble".split()
@@ -122,7 +123,7 @@ PARAMETERS = {
     "init": ["pca", "pca", "random", "zeros"],
     "bottleneck": [None, "variational", "wae", "top_k", "vector_quantized", "ordered"],
     "loss": "squared_error absolute_error huber log_loss poisson cosine".split(),
-    "penalty": [None, None, "l1", "kl", "contractive", "decorrelation", "l2", "l0"],
+    "penalty": [None, None, *PENALTIES, "l0"],
     "corruption": [None, None, "gaussian", "masking", "swap", "block_masking"],
     "density": [None, None, "gaussian_mixture", 3],
     "alpha": ["auto", 0, 0.1, 1e6, -1],

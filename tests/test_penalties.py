@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial.distance import cdist
 from scipy.special import expit, rel_entr
 from scipy.stats import kurtosis
 from sklearn.base import clone
@@ -14,6 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
+from torch.autograd import gradcheck
 from torch.autograd.functional import jacobian
 
 from skae import AutoencoderTransformer
@@ -23,6 +25,7 @@ from skae.penalties import (
     ContractivePenalty,
     DecorrelationPenalty,
     KLSparsityPenalty,
+    NeighbourPenalty,
     Penalty,
     SparsityPenalty,
     Sum,
@@ -99,6 +102,65 @@ def test_decorrelation_of_one_component_is_zero():
 
 def test_l2_is_half_the_mean_square():
     assert_allclose(value(CodeNormPenalty(0.3)), 0.15 * np.mean(CODE**2, axis=1))
+
+
+def embedding(penalty, code=CODE, rows=X):
+    """Return the penalty of neighbours for NumPy arrays as a NumPy array."""
+    return penalty(torch.from_numpy(code), torch.from_numpy(rows), None).numpy()
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+@pytest.mark.parametrize("n_neighbors", [1, 4])
+def test_neighbours_is_the_cross_entropy_of_the_nearest_rows(n_neighbors, n_components):
+    code, nu = CODE[:, :n_components], max(1, n_components - 1)
+    kernel = (1 + cdist(code, code) ** 2 / nu) ** (-(nu + 1) / 2)
+    np.fill_diagonal(kernel, 0)
+    share = kernel / kernel.sum(axis=1, keepdims=True)
+    nearest = np.argsort(cdist(X, X), axis=1)[:, 1 : n_neighbors + 1]  # 0: itself
+    expected = -0.3 * np.log(np.take_along_axis(share, nearest, axis=1)).mean(axis=1)
+    found = embedding(NeighbourPenalty(0.3, n_neighbors), code)
+    assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_neighbours_has_the_gradient_of_its_formula():
+    code, rows = torch.from_numpy(CODE).requires_grad_(), torch.from_numpy(X)
+    assert gradcheck(lambda code: NeighbourPenalty(0.3, 3)(code, rows, None), code)
+
+
+def test_neighbours_is_least_for_the_circle_that_the_rows_lie_on():
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    circle = 20 * np.column_stack([np.cos(angle), np.sin(angle)])
+    rows = circle @ RNG.normal(size=(2, 5))
+    penalty = NeighbourPenalty(n_neighbors=2)
+    by_order = embedding(penalty, circle, circle).mean()
+    shuffled = embedding(penalty, RNG.permutation(circle), circle).mean()
+    folded = embedding(penalty, circle * [1.0, 0.0], circle).mean()
+    assert by_order < folded < shuffled
+    assert embedding(penalty, circle, rows).shape == (40,)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e4])
+def test_place_of_the_code_does_not_matter(shift):
+    code = torch.from_numpy(CODE.astype(np.float32) + np.float32(shift))
+    rows = torch.from_numpy(X.astype(np.float32))
+    found = NeighbourPenalty()(code, rows, None).numpy()
+    assert_allclose(found, embedding(NeighbourPenalty()), rtol=1e-3)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 3])
+def test_more_neighbours_than_rows_are_all_others(n_samples):
+    code, rows = CODE[:n_samples], X[:n_samples]
+    most = embedding(NeighbourPenalty(n_neighbors=max(1, n_samples - 1)), code, rows)
+    assert_array_equal(embedding(NeighbourPenalty(n_neighbors=50), code, rows), most)
+
+
+def test_duplicates_have_a_finite_penalty_and_gradient():
+    code = torch.from_numpy(CODE[[0, 0, 0, 1]]).requires_grad_()
+    rows = torch.from_numpy(X[[0, 0, 0, 1]])
+    result = NeighbourPenalty(n_neighbors=2)(code, rows, None)
+    result.sum().backward()
+    assert result.isfinite().all()
+    assert code.grad.isfinite().all()
 
 
 def test_sum_is_the_sum():
@@ -191,6 +253,12 @@ def relative_slope(fitted):
     return squares.mean().item()
 
 
+def perplexity(fitted):
+    """Return among how many rows of equal distance the nearest one seems to be."""
+    surprise = embedding(NeighbourPenalty(1.0), codes(fitted), DIGITS)
+    return np.exp(surprise.mean())
+
+
 EFFECTS = {
     "l1": (SparsityPenalty, lambda fitted: -kurtosis(codes(fitted)).mean()),
     "kl": (KLSparsityPenalty, lambda fitted: expit(codes(fitted)).mean()),
@@ -200,6 +268,7 @@ EFFECTS = {
         lambda fitted: worst_correlation(codes(fitted)),
     ),
     "l2": (CodeNormPenalty, lambda fitted: np.square(codes(fitted)).mean()),
+    "neighbours": (NeighbourPenalty, perplexity),
 }
 
 
