@@ -45,9 +45,9 @@ def add_noise(spectra, share):
 # %%
 # By default rows are held out, and the network is kept only if it rebuilds these better
 # than PCA does. Up to 600 rows every row is held out once (cross-fitting); with more, a
-# tenth of them is. `early_stopping=False` trains on all rows and judges nothing. The error is that
-# of new spectra, measured with noise and compared with the truth, as a share of the
-# variance: what a model makes of noise counts as an error.
+# tenth of them is. `early_stopping=False` trains on all rows and judges nothing. The
+# error is that of new spectra, measured with noise and compared with the truth, as a
+# share of the variance: what a model makes of noise counts as an error.
 
 
 def error(model):
