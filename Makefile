@@ -69,7 +69,7 @@ bench: .venv/.test
 
 bench-peers: .venv-bench/.bench
 	.venv-bench/bin/python benchmarks/peers_digits.py
-	.venv-bench/bin/python benchmarks/map.py $(DATA_FLAG)
+	.venv-bench/bin/python benchmarks/map.py $(DATA_FLAG) --rows 10000
 	.venv-bench/bin/python benchmarks/quality.py $(DATA_FLAG) $(QUALITY_FLAGS) \
 		--output docs/benchmarks/quality_peers.md
 
