@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer
 
-SIZE, N_ROWS, NOISE = 3, [50, 100, 200, 500, 2000], [0.1, 0.5, 1.0, 2.0]
+SIZE, N_ROWS, NOISE = 3, [50, 100, 200, 500, 2000], [0.1, 0.5, 2.0]
 
 # %%
 # A peak has a place, a width and a height: three numbers say all of a spectrum. But a
