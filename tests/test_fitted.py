@@ -139,8 +139,8 @@ def test_verdict_gives_losses_and_the_standard_error(network):
 
 
 def test_verdict_on_noise_says_that_nothing_was_proven():
-    noise = np.random.default_rng(0).normal(size=(300, 5))
-    words = "The model is PCA.*on 40 held-out rows.*standard error"
+    noise = np.random.default_rng(0).normal(size=(700, 5))
+    words = "The model is PCA.*on 70 held-out rows.*standard error"
     assert re.match(words, fit(noise, 2).verdict_)
 
 

@@ -214,9 +214,9 @@ def test_one_epoch_of_partial_fit_decays_little():
 
 
 def test_rows_that_are_held_out_do_not_count_for_alpha():
-    fit = fitting(circle(400), alpha="auto", max_epochs=1)
+    fit = fitting(circle(800), alpha="auto", max_epochs=1)
     fit.fit()
-    assert fit.plan.alpha == pytest.approx((203 / 360) ** 2)
+    assert fit.plan.alpha == pytest.approx((203 / 720) ** 2)
 
 
 @pytest.mark.filterwarnings("ignore:The autoencoder reconstructs worse")
@@ -378,7 +378,7 @@ def test_spread_of_the_code_does_not_follow_decay(network, is_weighted):
 
 
 def test_unproven_network_reports_how_it_was_trained():
-    fitted = estimator(max_epochs=3).fit(noise(200))
+    fitted = estimator(max_epochs=3).fit(noise(700))
     assert fitted.n_epochs_ == len(fitted.validation_loss_curve_) == 3
     assert fitted.best_epoch_ == 0
 
@@ -388,7 +388,8 @@ def judged(request):
     """Return a proven fit, and the rows and weights of its two parts."""
     X = circle()
     weight = np.linspace(0.5, 1.5, len(X)) if request.param else np.ones(len(X))
-    fits = [fitting(X, weight=weight, max_epochs=30) for _ in range(2)]
+    settings = {"weight": weight, "max_epochs": 30, "early_stopping": True}
+    fits = [fitting(X, **settings) for _ in range(2)]
     fits[0].fit()
     parts = [rows.index for rows in held_out(fits[1])]
     return fits[0], *[(X[index], weight[index]) for index in parts]
@@ -525,13 +526,14 @@ def test_auto_learning_rate_is_smaller_for_counts():
     counts = np.random.default_rng(0).poisson(3.0, size=(200, 5))
     for loss, rate in [("poisson", 3e-3), ("squared_error", 1e-2)]:
         fitted = AutoencoderTransformer(2, loss=loss, max_epochs=2, random_state=0)
+        fitted.set_params(early_stopping=True)
         assert fitted.fit(counts).net_.lr == rate
 
 
 def test_ordered_code_is_trained_four_times_as_long(monkeypatch):
     monkeypatch.setattr("skae._fitting.plan.MOST_EPOCHS", 20)
     settings = {"network": "mlp", "random_state": 0, "tol": 0}
-    X = noise(200, 30)
+    X = noise(700, 30)
     epochs = [
         AutoencoderTransformer(4, bottleneck=name, **settings).fit(X).n_epochs_
         for name in (None, "ordered")
