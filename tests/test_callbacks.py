@@ -171,7 +171,7 @@ def test_kept_weights_are_those_of_the_best_epoch():
     found = estimator(
         init="random",
         loss=noting_loss,
-        early_stopping=True,
+        validation_fraction=0.1,
         learning_rate=0.03,
         schedule="constant",
         max_epochs=40,

@@ -209,9 +209,9 @@ def test_time_before_the_kill_counts(tmp_path):
     class Slow(Killer):
         def on_epoch_begin(self, net, **kwargs):
             super().on_epoch_begin(net, **kwargs)
-            time.sleep(0.3)
+            time.sleep(0.6)
 
-    slow = estimator(max_epochs=1000, max_time=1.5, checkpoint=tmp_path)
+    slow = estimator(max_epochs=1000, max_time=3.0, checkpoint=tmp_path)
     with pytest.raises(Killed):
         slow.set_params(callbacks=[Slow(3)]).fit(X)
     slow.set_params(callbacks=[Slow(1000)]).fit(X)
