@@ -421,10 +421,10 @@ class OrderedBottleneck(Bottleneck):
     sizes : sequence of int, default=None
         Sizes of the code that will be used, each in [1, n_components], in any order,
         such as ``(2, 8)``. All components together are always one more. In training
-        rows keep one of these, drawn in proportion to its size, and each comes closer
-        to a model of that size alone. `inverse_transform` then takes no others. Where
-        `n_components` is a share of the variance, sizes larger than the code are left
-        out. None is all sizes.
+        rows keep one of these, drawn in proportion to its size (at least a 16th of the
+        largest), and each comes closer to a model of that size alone.
+        `inverse_transform` then takes no others. Where `n_components` is a share of
+        the variance, sizes larger than the code are left out. None is all sizes.
 
     References
     ----------
@@ -443,6 +443,7 @@ class OrderedBottleneck(Bottleneck):
     is_ordered = True
     effort = 4
     WHOLE = 0.5  # share of the rows that keep all; with fewer the whole code suffers
+    FEWEST = 1 / 16  # rows of a size, over those that keep all
 
     def __init__(self, sizes: Sequence[int] | None = None) -> None:
         self.sizes = sizes
@@ -464,7 +465,8 @@ class OrderedBottleneck(Bottleneck):
             is_whole = torch.rand(len(h), 1, device=h.device) < self.WHOLE
             return torch.where(is_whole, h.shape[1], n_kept)[:, 0]
         sizes = torch.tensor(self.code_sizes(h.shape[1]), device=h.device)
-        return sizes[torch.multinomial(sizes.float(), len(h), replacement=True)]
+        odds = (sizes / h.shape[1]).clamp_min(self.FEWEST)
+        return sizes[torch.multinomial(odds, len(h), replacement=True)]
 
 
 BOTTLENECKS: dict[str, type[Bottleneck]] = {
