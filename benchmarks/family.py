@@ -33,6 +33,7 @@ plain skae with all numbers, and with as many as top_k leaves active.
 
 ordered: One model of 16 numbers, bottleneck="ordered", cut to its first k: squared
 error on test rows over that of plain skae of size k, and over that of PCA of size k.
+The same for OrderedBottleneck(sizes=(2, 8)), in the sizes that it was trained for.
 
 counts: Mean deviance of a cell on held-out rows, codes of 8 numbers. Poisson's, and the
 negative binomial's with the dispersion of each feature fitted by moments in training
@@ -59,7 +60,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
-from skae.bottlenecks import TopKBottleneck
+from skae.bottlenecks import OrderedBottleneck, TopKBottleneck
 from skae.corruption import GaussianNoise
 from skae.penalties import SparsityPenalty
 
@@ -81,6 +82,7 @@ MOST_GENERATED = 500
 L1_ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 KEPT = (4, 8)  # by top_k
 TRUNCATIONS = (1, 2, 4, 8, 16)
+ASKED = (2, 8)  # by sizes=
 BAR = 1.05  # ratio of errors that an ordered code may have
 SHARES = (0.3, 0.1, 0.01, 0.001)  # of a feature's mean; the least expected count
 
@@ -341,38 +343,41 @@ def sparsity(options):
 def ordered(options):
     """Return errors of one model cut to k numbers over those of models of size k."""
     names = (*TABLES[1:], "covertype_15k", *IMAGES)
-    over_plain, over_pca = [], []
+    tables = [[], [], [], []]  # over plain and over PCA, of all sizes and of a few
     for name, train, test, _ in data(names, options.data):
-        whole, seconds = skae_fit(train, max(TRUNCATIONS), bottleneck="ordered")
-        code = whole.transform(test)
-        plain_row, pca_row, plain_seconds = {}, {}, 0.0
-        for k in TRUNCATIONS:
-            error = squared_error(whole.inverse_transform(code[:, :k]), test)
-            plain, taken = skae_fit(train, k)
-            plain_seconds += taken
-            pca_error = squared_error(rebuilt(pca_fit(train, k), test), test)
-            plain_row[f"k = {k}"] = error / squared_error(plain.reconstruct(test), test)
-            pca_row[f"k = {k}"] = error / pca_error
-        kept = "network" if whole.proven_ else "PCA"
-        times = {"kept": kept, "seconds": seconds, "five fits, s": plain_seconds}
-        over_plain.append({"set": name, **plain_row, **times})
-        over_pca.append({"set": name, **pca_row})
-        progress([over_plain[-1], over_pca[-1]])
-    over_plain, over_pca = pd.DataFrame(over_plain), pd.DataFrame(over_pca)
-    columns = [f"k = {k}" for k in TRUNCATIONS]
-    ratios = over_plain[columns].to_numpy()
-    verdict = (
-        f"Worst ratio to plain {ratios.max():.3f}, {(ratios > BAR).sum()} of "
-        f"{ratios.size} beyond {BAR}; worst ratio to PCA "
-        f"{over_pca[columns].to_numpy().max():.3f}."
+        fits = {k: skae_fit(train, k) for k in TRUNCATIONS}
+        plain = {k: model.reconstruct(test) for k, (model, _) in fits.items()}
+        pca = {k: rebuilt(pca_fit(train, k), test) for k in TRUNCATIONS}
+        all_seconds = sum(seconds for _, seconds in fits.values())
+        for place, sizes in ((0, TRUNCATIONS), (2, (*ASKED, max(TRUNCATIONS)))):
+            part = OrderedBottleneck(sizes=ASKED if place else None)
+            whole, seconds = skae_fit(train, max(sizes), bottleneck=part)
+            code = whole.transform(test)
+            times = {"seconds": seconds, "five fits, s": all_seconds}
+            times = {"kept": "network" if whole.proven_ else "PCA", **times}
+            for table, rival, more in ((place, plain, times), (place + 1, pca, {})):
+                row = {"set": name}
+                for k in sizes:
+                    error = squared_error(whole.inverse_transform(code[:, :k]), test)
+                    row[f"k = {k}"] = error / squared_error(rival[k], test)
+                tables[table].append({**row, **more})
+        progress([table[-1] for table in tables])
+    over_plain, over_pca, few_over_plain, few_over_pca = map(pd.DataFrame, tables)
+    texts = ["## Ordered: error of one model cut to k, over plain models of size k"]
+    texts += [over_plain, "The same over PCA of size k:", over_pca]
+    texts += [worst_ratios(over_plain, over_pca)]
+    texts += [f"With sizes={ASKED}, over plain models:", few_over_plain]
+    texts += ["Over PCA:", few_over_pca, worst_ratios(few_over_plain, few_over_pca)]
+    return texts
+
+
+def worst_ratios(*tables):
+    """Say how far errors are above those of plain models, and of PCA."""
+    plain, pca = (table.filter(like="k = ").to_numpy() for table in tables)
+    return (
+        f"Worst ratio to plain {plain.max():.3f}, {(plain > BAR).sum()} of "
+        f"{plain.size} beyond {BAR}; worst ratio to PCA {pca.max():.3f}."
     )
-    return [
-        "## Ordered: error of one model cut to k, over plain models of size k",
-        over_plain,
-        "The same over PCA of size k:",
-        over_pca,
-        verdict,
-    ]
 
 
 # Counts

@@ -115,8 +115,10 @@ class AutoencoderTransformer(
     n_components : int, float or None, default=2
         Size of the code. It may exceed the number of features, with a warning. A number
         in (0, 1) asks for that share of the variance: it takes as many components as
-        PCA needs for it, or with ``bottleneck="ordered"`` as few as the network needs.
-        None keeps all, ``min(n_samples, n_features)``, as in PCA.
+        PCA needs for it on the training rows, so new rows are rebuilt a little worse.
+        With ``bottleneck="ordered"`` it takes as few as the network needs, on held-out
+        rows; on the training rows where none are held out (`early_stopping`, up to 600
+        rows, `partial_fit`). None keeps all, ``min(n_samples, n_features)``, as in PCA.
 
     network : {"auto", "mlp", "conv"}, callable or pair of callables, default="auto"
         What encodes and decodes. "mlp" is fully connected, "conv" convolutional, for
@@ -388,11 +390,13 @@ class AutoencoderTransformer(
         PCA.
 
     explained_variance_ratio_ : ndarray of shape (n_components,)
-        Share of the variance that each component adds to those before it. Where the
-        model is PCA this is PCA's; for a network it is measured, on at most 2000
-        training rows: with ``bottleneck="ordered"`` by what it decodes from the first
-        components alone, else by a linear reconstruction from the code, which explains
-        less than the network does (`score`).
+        Share of the variance of the training rows, as in PCA, that each component adds
+        to those before it. Where the model is PCA this is PCA's; for a network it is
+        measured, on at most 2000 of all rows, held-out ones among them: with
+        ``bottleneck="ordered"`` by what it decodes from the first components alone
+        (between two sizes of an `OrderedBottleneck` the share is spread evenly), else
+        by a linear reconstruction from the code, which explains less than the network
+        does (`score`).
 
     density_ : estimator or None
         What `density` became.

@@ -29,12 +29,16 @@ class Part(BaseEstimator):
 
     spans : tuple of str
         Names of parameters that may also be a range (low, high), to draw from.
+
+    lists_of_whole_numbers : tuple of str
+        Names of parameters that are whole numbers of at least 1 in a list, or None.
     """
 
     ranges: Mapping[str, tuple[float, float]] = {}
     choices: Mapping[str, tuple[str, ...]] = {}
     whole_numbers: tuple[str, ...] = ()
     spans: tuple[str, ...] = ()
+    lists_of_whole_numbers: tuple[str, ...] = ()
 
     def members(self) -> dict[str, type[Any]]:
         """Return the class of what is in a parameter that is a list, by name."""
@@ -98,6 +102,8 @@ def check_ranges(part):
             wanted.append("two such numbers (low, high), low <= high")
         wanted = " or ".join(wanted)
         raise ValueError(f"{parameter}={value!r} of {name} must be {wanted}.")
+    for parameter in part.lists_of_whole_numbers:
+        _check_whole_numbers(name, parameter, getattr(part, parameter))
     for parameter, kind in part.members().items():
         inner = getattr(part, parameter)
         is_list = isinstance(inner, (list, tuple))
@@ -124,6 +130,22 @@ def _is_allowed_span(part, parameter, value):
     is_pair = isinstance(value, (list, tuple)) and len(value) == 2
     is_pair = is_pair and all(_is_allowed_number(part, parameter, one) for one in value)
     return is_pair and value[0] <= value[1]
+
+
+def _check_whole_numbers(name, parameter, value):
+    """Raise unless a parameter is None or has whole numbers of at least 1."""
+    if value is None:
+        return
+    is_list = isinstance(value, (list, tuple)) and value
+    if not (is_list and all(map(_is_count, value))):
+        raise ValueError(
+            f"{parameter}={value!r} of {name} must be a list or tuple of whole numbers "
+            "of at least 1, such as (2, 8), or None."
+        )
+
+
+def _is_count(value):
+    return isinstance(value, Integral) and value is not True and value >= 1
 
 
 def check_nested(owner, params, known=None):

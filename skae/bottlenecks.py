@@ -7,6 +7,7 @@ add one, inherit `Bottleneck`, write `sample` or `code`, and put an entry in
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -63,6 +64,11 @@ class Bottleneck(LearningPart):
     def n_encoded(self, n_components: int) -> int:
         """Return how many numbers the encoder has to give for each row."""
         return n_components
+
+    def code_sizes(self, n_components: int) -> list[int]:
+        """Return how many of the first components are a code by themselves, rising."""
+        first = 1 if self.is_ordered else n_components
+        return list(range(first, n_components + 1))
 
     def build(self, n_components: int, nat: float) -> None:
         """Get ready for a training.
@@ -410,6 +416,16 @@ class OrderedBottleneck(Bottleneck):
     fewer columns. They have to learn as many codes as there are components, so
     ``max_epochs="auto"`` is four times as long.
 
+    Parameters
+    ----------
+    sizes : sequence of int, default=None
+        Sizes of the code that will be used, each in [1, n_components], in any order,
+        such as ``(2, 8)``. All components together are always one more. In training
+        rows keep one of these, drawn in proportion to its size (at least a 16th of the
+        largest), and each comes closer to a model of that size alone.
+        `inverse_transform` then takes no others. Where `n_components` is a share of
+        the variance, sizes larger than the code are left out. None is all sizes.
+
     References
     ----------
     Rippel et al. (2014), "Learning ordered representations with nested dropout", ICML.
@@ -418,19 +434,39 @@ class OrderedBottleneck(Bottleneck):
     --------
     >>> from skae import AutoencoderTransformer
     >>> from skae.bottlenecks import OrderedBottleneck
-    >>> AutoencoderTransformer(bottleneck=OrderedBottleneck())
-    AutoencoderTransformer(bottleneck=OrderedBottleneck())
+    >>> AutoencoderTransformer(32, bottleneck=OrderedBottleneck(sizes=(2, 8)))
+    AutoencoderTransformer(bottleneck=OrderedBottleneck(sizes=(2, 8)),
+                           n_components=32)
     """
 
+    lists_of_whole_numbers: tuple[str, ...] = ("sizes",)
     is_ordered = True
     effort = 4
     WHOLE = 0.5  # share of the rows that keep all; with fewer the whole code suffers
+    FEWEST = 1 / 16  # rows of a size, over those that keep all
+
+    def __init__(self, sizes: Sequence[int] | None = None) -> None:
+        self.sizes = sizes
+
+    def code_sizes(self, n_components: int) -> list[int]:
+        if self.sizes is None:
+            return super().code_sizes(n_components)
+        smaller = {int(size) for size in self.sizes if size < n_components}
+        return [*sorted(smaller), n_components]
 
     def sample(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         numbers = torch.arange(h.shape[1], device=h.device)
-        last = torch.randint(h.shape[1], (len(h), 1), device=h.device)
-        is_whole = torch.rand(len(h), 1, device=h.device) < self.WHOLE
-        return torch.where((numbers <= last) | is_whole, h, 0.0), None
+        return torch.where(numbers < self._n_kept(h)[:, None], h, 0.0), None
+
+    def _n_kept(self, h):
+        """Draw how many components each row keeps."""
+        if self.sizes is None:
+            n_kept = 1 + torch.randint(h.shape[1], (len(h), 1), device=h.device)
+            is_whole = torch.rand(len(h), 1, device=h.device) < self.WHOLE
+            return torch.where(is_whole, h.shape[1], n_kept)[:, 0]
+        sizes = torch.tensor(self.code_sizes(h.shape[1]), device=h.device)
+        odds = (sizes / h.shape[1]).clamp_min(self.FEWEST)
+        return sizes[torch.multinomial(odds, len(h), replacement=True)]
 
 
 BOTTLENECKS: dict[str, type[Bottleneck]] = {

@@ -15,7 +15,8 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, dump, load
+from skae._fitting.verdict import losses_by_size
 from skae.bottlenecks import (
     BOTTLENECKS,
     Bottleneck,
@@ -331,6 +332,23 @@ def test_share_of_the_variance_takes_as_few_components_as_it_needs():
     assert len(ratios) < PCA(0.8, svd_solver="full").fit(X).n_components_
 
 
+def test_held_out_rows_say_how_many_components_a_share_takes():
+    rng = np.random.default_rng(0)
+    angles = rng.uniform(0, 2 * np.pi, size=(800, 2))
+    rows = np.concatenate([np.sin(angles), np.cos(angles)], 1) @ rng.normal(size=(4, 9))
+    rows = rows + 0.3 * rng.normal(size=rows.shape)
+    train, new = rows[:700], rows[700:]
+    fitted = estimator("ordered", 0.8, early_stopping=True, max_epochs=20).fit(train)
+    assert fitted.score(new) >= 0.79
+
+
+def test_pca_keeps_what_held_out_rows_say_that_it_needs():
+    noise = np.random.default_rng(0).normal(size=(900, 8)) * [5, 4, 3, 2, 1, 1, 1, 1]
+    fitted = estimator("ordered", 0.8).fit(noise)
+    assert fitted.proven_ is False
+    assert fitted.n_components_ == len(fitted.explained_variance_ratio_) == 3
+
+
 def test_share_of_the_variance_without_order_takes_those_of_pca():
     fitted = estimator(None, 0.8).fit(X[:100])
     assert (
@@ -533,6 +551,100 @@ def test_ratios_of_noise_are_those_of_pca_of_all_rows(n_samples):
     assert fitted.proven_ is False
     expected = PCA(4).fit(noise).explained_variance_ratio_
     assert_allclose(fitted.explained_variance_ratio_, expected)
+
+
+def test_no_sizes_draw_what_they_always_drew():
+    rows, n_components = torch.rand(50, 6), 6
+    torch.manual_seed(0)
+    found = OrderedBottleneck().sample(rows)[0]
+    torch.manual_seed(0)
+    last = torch.randint(n_components, (50, 1))
+    is_whole = torch.rand(50, 1) < 0.5
+    kept = (torch.arange(n_components) <= last) | is_whole
+    assert torch.equal(found, rows * kept)
+
+
+def test_rows_keep_one_of_the_sizes_in_proportion_to_it():
+    rows = torch.ones(40_000, 8)
+    kept = OrderedBottleneck(sizes=(4, 1)).sample(rows)[0]
+    lengths = kept.sum(1).long()
+    assert torch.equal(kept, (torch.arange(8) < lengths[:, None]).float())
+    shares = torch.bincount(lengths, minlength=9) / len(rows)
+    expected = np.zeros(9)
+    expected[[1, 4, 8]] = [1 / 13, 4 / 13, 8 / 13]
+    assert_allclose(shares, expected, atol=0.01)
+
+
+@pytest.mark.parametrize("sizes", [(2,), [4, 2, 2], (6, 2, 4)])
+def test_all_components_are_always_one_of_the_sizes(sizes):
+    assert OrderedBottleneck(sizes).code_sizes(6) == sorted({*sizes, 6})
+
+
+def sized(n_components=6, sizes=(2, 4)):
+    bottleneck = OrderedBottleneck(sizes=sizes)
+    settings = {"max_epochs": 20, "early_stopping": False}
+    return estimator(bottleneck, n_components, **settings).fit(X)
+
+
+def test_codes_of_other_sizes_are_refused():
+    fitted = sized()
+    code = fitted.transform(X)
+    errors = [
+        np.square(fitted.inverse_transform(code[:, :k]) - X).mean() for k in (2, 4, 6)
+    ]
+    assert (np.diff(errors) < 0).all()
+    message = "X has 3 columns, .* 6 components, .* or the first 2 or 4 of them"
+    with pytest.raises(ValueError, match=message):
+        fitted.inverse_transform(code[:, :3])
+
+
+def test_ratios_between_two_sizes_are_even_and_sum_to_what_each_explains():
+    fitted = sized()
+    ratios = fitted.explained_variance_ratio_
+    assert_allclose(ratios[::2], ratios[1::2])
+    code = fitted.transform(X)
+    for k in (2, 4, 6):
+        left = np.square(fitted.inverse_transform(code[:, :k]) - X).sum()
+        score = 1 - left / np.square(X - X.mean(axis=0)).sum()
+        assert ratios[:k].sum() == pytest.approx(score, abs=1e-3)
+
+
+def test_share_of_the_variance_takes_one_of_the_sizes():
+    fitted = sized(0.6, sizes=(5, 1, 999))
+    assert fitted.n_components_ == len(fitted.explained_variance_ratio_) == 5
+    assert fitted.transform(X).shape == (len(X), 5)
+    assert fitted.explained_variance_ratio_[:1].sum() < 0.6 <= fitted.score(X)
+
+
+def test_network_and_pca_compare_in_the_sizes():
+    fitted = sized()
+    rows = fitted.net_.get_dataset((X - fitted.mean_) / fitted.scale_)
+    assert len(losses_by_size(fitted.net_, rows)) == 3
+
+
+@pytest.mark.parametrize("sizes", [(), (0, 2), (2.5,), "28", 3, (True,), {2, 4}])
+def test_sizes_that_are_none_are_refused(sizes):
+    with pytest.raises(ValueError, match=r"sizes=.* must be a list or tuple of whole"):
+        estimator(OrderedBottleneck(sizes=sizes)).fit(X)
+
+
+def test_sizes_beyond_the_code_are_refused():
+    with pytest.raises(ValueError, match=r"sizes=\(2, 8\) .* has 8, .* Leave it out"):
+        estimator(OrderedBottleneck(sizes=(2, 8)), 6).fit(X)
+
+
+def test_sizes_are_a_parameter(tmp_path):
+    bottleneck = OrderedBottleneck(sizes=(2, 4))
+    assert repr(bottleneck) == "OrderedBottleneck(sizes=(2, 4))"
+    assert clone(bottleneck).sizes == (2, 4)
+    fitted = sized()
+    dump(fitted, tmp_path / "model.safetensors")
+    restored = load(tmp_path / "model.safetensors")
+    assert restored.bottleneck.sizes == (2, 4)
+    code = fitted.transform(X)[:, :4]
+    assert_array_equal(restored.inverse_transform(code), fitted.inverse_transform(code))
+    changed = clone(fitted).set_params(bottleneck__sizes=[1])
+    assert changed.bottleneck.sizes == [1]
 
 
 # All of them

@@ -34,7 +34,11 @@ from torch import nn
 
 from skae import AutoencoderTransformer, ModelFileError, dump, load
 from skae._files.model_file import FORMAT_VERSION
-from skae.bottlenecks import TopKBottleneck, VectorQuantizedBottleneck
+from skae.bottlenecks import (
+    OrderedBottleneck,
+    TopKBottleneck,
+    VectorQuantizedBottleneck,
+)
 from skae.corruption import Chain, Choice, GaussianNoise, MaskingNoise, SwapNoise
 from skae.losses import Huber
 from skae.penalties import SparsityPenalty, Sum
@@ -94,6 +98,7 @@ CASES = {
     "codebook": {"bottleneck": VectorQuantizedBottleneck(8)},
     "top k": {"bottleneck": TopKBottleneck(2)},
     "ordered": {"bottleneck": "ordered", "n_components": 0.8},
+    "sizes": {"bottleneck": OrderedBottleneck(sizes=(1, 3)), "n_components": 4},
     "counts": {"loss": "negative_binomial"},
     "huber": {"loss": Huber(0.5)},
     "sum": {"penalty": Sum([SparsityPenalty(), SparsityPenalty(0.1)])},

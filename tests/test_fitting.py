@@ -26,6 +26,8 @@ from skae._fitting.plan import (
     make_plan,
     solver_class_and_options,
 )
+from skae._fitting.shares import count_for_share
+from skae._fitting.start import fit_linear_start
 from skae._fitting.verdict import hold_out
 from skae._runtime import RandomStreams
 from skae.bottlenecks import Bottleneck
@@ -528,6 +530,29 @@ def test_auto_learning_rate_is_smaller_for_counts():
         fitted = AutoencoderTransformer(2, loss=loss, max_epochs=2, random_state=0)
         fitted.set_params(early_stopping=True)
         assert fitted.fit(counts).net_.lr == rate
+
+
+def test_share_is_that_of_held_out_rows_if_all_components_reach_it():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 20))
+    fit = fitting(X)
+    start = fit_linear_start(fit.rows, 20, fit.streams.init)
+    new = fitting(rng.normal(size=(200, 20))).rows
+    of_learnt = count_for_share(start, fit.rows, 0.8)
+    assert of_learnt < count_for_share(start, fit.rows, 0.8, new)
+    wide = fit_linear_start(fitting(X[:8]).rows, 8, fit.streams.init)
+    assert count_for_share(wide, fit.rows, 0.8, new) == count_for_share(
+        wide, fit.rows, 0.8
+    )
+
+
+def test_count_for_a_share_of_the_same_rows_is_that_of_pca():
+    X = np.random.default_rng(0).normal(size=(100, 12)) * np.arange(1, 13)
+    fit = fitting(X)
+    start = fit_linear_start(fit.rows, 12, fit.streams.init)
+    expected = PCA(0.7, svd_solver="full").fit(X).n_components_
+    assert count_for_share(start, fit.rows, 0.7) == expected
+    assert count_for_share(start, fit.rows, 0.7, fit.rows) == expected
 
 
 def test_ordered_code_is_trained_four_times_as_long(monkeypatch):

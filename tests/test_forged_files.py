@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 
 from skae import AutoencoderTransformer, ModelFileError, dump, load
 from skae._files.schema import BOOL, COUNT, NUMBER, SchemaError, check, maybe, one_of
-from skae.bottlenecks import VectorQuantizedBottleneck
+from skae.bottlenecks import OrderedBottleneck, VectorQuantizedBottleneck
 from skae.penalties import SparsityPenalty, Sum
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -47,6 +47,7 @@ def trained_on(**settings):
 KINDS = {
     "table": lambda: new(early_stopping=True).fit(X),
     "ordered": lambda: new(0.5, bottleneck="ordered").fit(X),
+    "sizes": lambda: new(0.5, bottleneck=OrderedBottleneck(sizes=(1, 2))).fit(X),
     "codebook": lambda: new(bottleneck=VectorQuantizedBottleneck(4)).fit(X),
     "images": lambda: new(network="mlp").fit(IMAGES),
     "flat": lambda: new(network="conv", image_shape=(8, 8), max_epochs=1).fit(X),
@@ -231,6 +232,12 @@ TENSORS = {
     "axes": ("table", holds("start.components", lambda x: x.T)),
     "shares": ("table", holds("explained_variance_ratio_", lambda x: x[:1])),
     "kept too many": ("ordered", says("n_kept", 10**6)),
+    "kept between sizes": ("sizes", says("n_kept", 3)),
+    "no sizes": ("sizes", says("structure.bottleneck.parameters.sizes", {"tuple": []})),
+    "size in words": (
+        "sizes",
+        says("structure.bottleneck.parameters.sizes", {"tuple": ["2"]}),
+    ),
     "codes": ("codebook", says("structure.bottleneck.parameters.n_codes", 10**9)),
     "groups": ("codebook", says("structure.bottleneck.parameters.n_groups", 2)),
     "flat rows": ("images", says("form.row_shape", [64])),

@@ -92,13 +92,17 @@ def read_codes(estimator, X):
     X = unpacked(X)
     with _explained(X):
         X = check_array(X, dtype="numeric", input_name="X", ensure_min_samples=0)
-    n_components = estimator.n_components_
-    is_ordered = estimator.net_.module_.bottleneck.is_ordered
-    if not (X.shape[1] == n_components or is_ordered and X.shape[1] < n_components):
+    n_components, module = estimator.n_components_, estimator.net_.module_
+    sizes = module.bottleneck.code_sizes(len(module.units))
+    sizes = [size for size in sizes if size < n_components] + [n_components]
+    if X.shape[1] not in sizes:
+        expected = f"{n_components} components, as transform returns them"
+        if 1 < len(sizes) < n_components:
+            smaller = " or ".join(map(str, sizes[:-1]))
+            expected += f", or the first {smaller} of them (sizes)"
         raise ValueError(
             f"X has {X.shape[1]} columns, but inverse_transform of "
-            f"{type(estimator).__name__} expects {n_components} components, as "
-            "transform returns them."
+            f"{type(estimator).__name__} expects {expected}."
         )
     return X
 

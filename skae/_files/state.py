@@ -415,7 +415,8 @@ def _check_kept(n_kept, structure, n_components, bottleneck):
         raise SchemaError(f"there are {n_components} components instead of {asked}.")
     if n_kept is None:
         return
-    if not (bottleneck.is_ordered and is_share and n_kept <= n_components):
+    sizes = bottleneck.code_sizes(n_components) if bottleneck.is_ordered else []
+    if not (is_share and n_kept in sizes):
         raise SchemaError(f"{n_kept} of {n_components} components are kept.")
 
 

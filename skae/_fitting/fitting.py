@@ -23,7 +23,12 @@ from skae._fitting.folds import CrossFit, are_soon_trained, can_cross_fit
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import N_FOLDS, make_plan
-from skae._fitting.shares import explained_shares
+from skae._fitting.shares import (
+    count_for_share,
+    explained_shares,
+    fewest,
+    ordered_shares,
+)
 from skae._fitting.start import check_spread, fit_linear_start, standardized
 from skae._fitting.train import Trained, Training, one_cycle
 from skae._fitting.user_callbacks import (
@@ -47,7 +52,6 @@ logger = logging.getLogger("skae")
 
 ROWS_TO_ADVISE_BY = 5000  # at most
 ROWS_TO_SCALE_BY = 5000  # at most
-ROWS_TO_ORDER_BY = 2000  # at most
 MOST_STRETCH = 1.3  # of a code beside its prior
 
 
@@ -93,6 +97,7 @@ class Fitting:
 
     n_kept = None
     recipe = None
+    held_out = None
     explained_variance_ratio = None
     density = None
     verdict = Verdict.none("training is not at its end")
@@ -118,6 +123,7 @@ class Fitting:
         learnt, valid = self.rows, None
         if not self.is_folded:
             learnt, valid = hold_out(self.rows, self.estimator, self.streams)
+        self.held_out = valid
         if self._is_left_to_pca(valid):
             logger.info(
                 "%d rows are too few to judge by: the model is PCA", len(learnt)
@@ -246,8 +252,8 @@ class Fitting:
         if isinstance(n_components, Integral):
             return int(n_components)
         start = fit_linear_start(learnt, most, self.streams.init)
-        shares = np.cumsum(np.square(start.spread)) / learnt.n_features
-        return _fewest(shares, n_components)
+        judges = self.held_out if self.parts.bottleneck.is_ordered else None
+        return count_for_share(start, learnt, n_components, judges)
 
     def _linear_start(self, rows):
         """Return PCA of rows."""
@@ -431,11 +437,25 @@ class Fitting:
             shares = self.start.shares() if is_pca else explained_shares(self.net, rows)
             self.explained_variance_ratio = shares
             return
-        shares = self.net.explained_shares(rows.thinned(ROWS_TO_ORDER_BY))
+        shares = ordered_shares(self.net, rows)
         if isinstance(self.estimator.n_components, float):
-            self.n_kept = _fewest(shares, self.estimator.n_components)
+            self.n_kept = self._count_kept(shares)
             self.net.module_.n_kept = self.n_kept
         self.explained_variance_ratio = np.diff(shares, prepend=0.0)[: self.n_kept]
+
+    def _count_kept(self, shares):
+        """Return how many components explain the share that is asked for.
+
+        Held-out rows say so, if there are any. They also said how many PCA needs, so
+        where it is the model it keeps all.
+        """
+        if self.held_out is not None:
+            if self.verdict.proven is False:
+                return len(shares)
+            judges = self._standardized(self.held_out).copy(corrupt=None)
+            shares = ordered_shares(self.net, judges)
+        sizes = self.parts.bottleneck.code_sizes(len(shares))
+        return fewest(shares, self.estimator.n_components, sizes)
 
     def _advise(self):
         """Warn of what is odd about the data or the code."""
@@ -506,9 +526,3 @@ def described(net, start, form, n_kept):
             float(epoch["valid_loss"]) for epoch in losses if "valid_loss" in epoch
         ],
     }
-
-
-def _fewest(shares, least):
-    """Return the smallest number of components whose share is `least`, or all."""
-    enough = np.flatnonzero(shares >= least)
-    return int(enough[0]) + 1 if len(enough) else len(shares)

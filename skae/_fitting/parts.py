@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 
 from skae._parts import check_is_no_class, check_ranges
-from skae.bottlenecks import BOTTLENECKS, Bottleneck
+from skae.bottlenecks import BOTTLENECKS, Bottleneck, OrderedBottleneck
 from skae.corruption import (
     CORRUPTIONS,
     CallableCorruption,
@@ -178,6 +178,13 @@ def check_bottleneck(bottleneck, n_components):
         raise ValueError(
             f"k={k} of {type(bottleneck).__name__} is larger than "
             f"n_components={n_components}. Lower k, or raise n_components."
+        )
+    sizes = bottleneck.sizes if isinstance(bottleneck, OrderedBottleneck) else None
+    if sizes is not None and (largest := max(sizes)) > n_components:
+        raise ValueError(
+            f"sizes={sizes!r} of {type(bottleneck).__name__} has {largest}, "
+            f"more than n_components={n_components}. Leave it out, or raise "
+            "n_components."
         )
     n_groups = getattr(bottleneck, "n_groups", 1)
     if n_groups > 1 and n_components % n_groups:

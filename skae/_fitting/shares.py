@@ -3,7 +3,74 @@
 import numpy as np
 import torch
 
+from skae._fitting.start import standardized
+
 ROWS_TO_MEASURE_BY = 2000  # at most
+
+
+def fewest(shares, least, sizes=None):
+    """Return the smallest size of the code whose share is `least`, or the largest.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_components,)
+        Of the variance, that the first 1, 2, ... components explain.
+
+    least : float
+
+    sizes : list of int, default=None
+        Sizes to choose from, rising; None is all.
+    """
+    sizes = np.arange(1, len(shares) + 1) if sizes is None else np.array(sizes)
+    enough = sizes[shares[sizes - 1] >= least]
+    return int(enough[0] if len(enough) else sizes[-1])
+
+
+def count_for_share(start, rows, share, judges=None):
+    """Return how many components PCA needs for a share of the variance.
+
+    Parameters
+    ----------
+    start : LinearStart
+        PCA of `rows` with all components.
+
+    rows : Rows
+
+    share : float
+
+    judges : Rows, default=None
+        Held out: the share is that of theirs, if all components reach it.
+    """
+    if judges is not None:
+        shares = _pca_shares(start, standardized(judges, start, "float64"))
+        if shares[-1] >= share:
+            return fewest(shares, share)
+    return fewest(np.cumsum(np.square(start.spread)) / rows.n_features, share)
+
+
+def _pca_shares(start, rows):
+    """Return the share of the variance that the first 1, 2, ... components explain."""
+    axes = torch.from_numpy(start.components.T)
+    explained, total = torch.zeros(axes.shape[1], dtype=torch.float64), 0.0
+    for x, (_, weight) in rows.blocks():
+        x = x.double()
+        if weight is not None:
+            x = x * weight.double().sqrt()[:, None]
+        explained += (x @ axes).square().sum(0)
+        total += x.square().sum().item()
+    return explained.cumsum(0).numpy() / (total or 1.0)
+
+
+def ordered_shares(net, rows):
+    """Return the share of the variance that the first 1, 2, ... components explain.
+
+    What they decode to says so. Between two sizes for which the code was made it rises
+    evenly.
+    """
+    shares = net.explained_shares(rows.thinned(ROWS_TO_MEASURE_BY))
+    sizes = net.module_.bottleneck.code_sizes(len(shares))
+    numbers = np.arange(1, len(shares) + 1)
+    return np.interp(numbers, [0, *sizes], [0.0, *shares[np.array(sizes) - 1]])
 
 
 def explained_shares(net, rows):

@@ -250,10 +250,14 @@ def pca_losses_by_size(net, pca, rows):
 
 
 def _sizes(module):
-    """Return the sizes of the code in which net and PCA compare, largest first."""
-    sizes = [len(module.units)]
-    while module.bottleneck.is_ordered and sizes[-1] > 1:
-        sizes.append(sizes[-1] // 2)
+    """Return the sizes of the code in which net and PCA compare, largest first.
+
+    Where every size is a code: all components, a half, a quarter ... of them.
+    """
+    n_components = len(module.units)
+    sizes = module.bottleneck.code_sizes(n_components)[::-1]
+    if len(sizes) == n_components:
+        sizes = [n_components >> k for k in range(n_components.bit_length())]
     return sizes
 
 
