@@ -211,9 +211,8 @@ def choose_n_components(
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(100, 3)) @ rng.normal(size=(3, 10))
     >>> X += 0.1 * rng.normal(size=X.shape)  # three components and noise
-    >>> choice = choose_n_components(
-    ...     AutoencoderTransformer(random_state=0), X, n_components=range(1, 9)
-    ... )
+    >>> autoencoder = AutoencoderTransformer(max_epochs=5, random_state=0)
+    >>> choice = choose_n_components(autoencoder, X, n_components=range(1, 9))
     >>> choice.best_params_
     {'n_components': 3}
     """

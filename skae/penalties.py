@@ -295,7 +295,7 @@ class NeighbourPenalty(Penalty):
     >>> from skae import AutoencoderTransformer
     >>> from skae.penalties import NeighbourPenalty
     >>> AutoencoderTransformer(2, penalty=NeighbourPenalty(alpha=1.0))
-    AutoencoderTransformer(n_components=2, penalty=NeighbourPenalty(alpha=1.0))
+    AutoencoderTransformer(penalty=NeighbourPenalty(alpha=1.0))
     """
 
     ranges = {"alpha": (0, math.inf), "n_neighbors": (1, math.inf)}

@@ -272,7 +272,7 @@ def test_axes_keep_their_title_and_no_verdict_no_title():
 
 
 def test_pca_has_no_curve():
-    fitted = autoencoder().fit(ROWS[:50])
+    fitted = autoencoder().fit(ROWS[:19])
     with pytest.raises(ValueError, match="trained no epoch.*early_stopping=False"):
         LossCurveDisplay.from_estimator(fitted)
 

@@ -286,7 +286,7 @@ def test_loading_leaves_the_global_generators_alone(file):
 
 
 def test_file_is_as_large_as_the_weights(path):
-    small, large = (estimator().fit(X[:n]) for n in (200, 250))
+    small, large = (estimator(early_stopping=True).fit(X[:n]) for n in (200, 250))
     sizes = []
     for one in (small, large):
         dump(one, path)

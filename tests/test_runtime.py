@@ -494,6 +494,7 @@ def memory(monkeypatch):
 @pytest.mark.parametrize("weight", [None, np.linspace(0.1, 2, 200)])
 def test_batch_beyond_the_memory_is_computed_in_parts(memory, weight):
     settings = {"network": Hungry, "batch_size": 64, "max_epochs": 3, "random_state": 0}
+    settings["early_stopping"] = True
     X = np.random.default_rng(0).normal(size=(200, 5))
     whole = AutoencoderTransformer(2, **settings).fit(X, sample_weight=weight)
     memory(40, use=40)

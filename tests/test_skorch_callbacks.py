@@ -66,6 +66,9 @@ def estimator(**settings):
     return AutoencoderTransformer(**defaults | settings)
 
 
+HELD_OUT = {"early_stopping": True, "validation_fraction": 40 / len(X)}
+
+
 class Listener(Callback):
     """Notes what batches are, and makes that they are recorded."""
 
@@ -164,7 +167,7 @@ def test_error_at_the_end_of_training_leaves_a_fitted_estimator(method):
     found = estimator(callbacks=[Failing(), TensorBoard(writer)])
     with pytest.raises(ConnectionError, match="This fails"):
         getattr(found, method)(X)
-    expected = getattr(estimator(), method)(X)
+    expected = getattr(estimator(**HELD_OUT), method)(X)
     np.testing.assert_array_equal(found.transform(X), expected.transform(X))
     assert found.proven_ is expected.proven_
     assert writer.calls["close"] == 1
@@ -238,7 +241,7 @@ def test_loaded_network_is_kept_where_training_does_not_better_it(tmp_path):
 
 
 def test_loading_weights_by_a_callback_of_ones_own_counts():
-    first = estimator(max_epochs=20).fit(X)
+    first = estimator(max_epochs=20, **HELD_OUT).fit(X)
 
     class Load(Callback):
         def on_train_begin(self, net, **kwargs):
@@ -264,7 +267,7 @@ def test_learning_rate_is_that_of_the_estimator_not_the_one_saved(schedule, tmp_
 
 def test_without_files_nothing_is_loaded(tmp_path):
     loading = LoadInitState(Checkpoint(dirname=tmp_path))
-    expected = estimator().fit(X)
+    expected = estimator(**HELD_OUT).fit(X)
     found = estimator(callbacks=[loading]).fit(X)
     np.testing.assert_array_equal(found.transform(X), expected.transform(X))
 

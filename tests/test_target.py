@@ -49,7 +49,7 @@ def test_clean_rows_are_learnt_from_noisy_ones():
 
 @pytest.mark.parametrize("target", [X, OTHER], ids=["same width", "other width"])
 def test_few_rows_give_regression_on_pca(target):
-    fitted = estimator().fit(NOISY[:100], X_target=target[:100])
+    fitted = estimator(warm_start=True).fit(NOISY[:100], X_target=target[:100])
     assert fitted.proven_ is False
     expected = regression_on_pca(NOISY[:100], target[:100])(NOISY)
     assert_allclose(fitted.reconstruct(NOISY), expected, atol=1e-9)
@@ -57,9 +57,11 @@ def test_few_rows_give_regression_on_pca(target):
 
 def test_few_weighted_rows_give_weighted_regression():
     weight = np.random.default_rng(0).integers(0, 4, 100)
-    fitted = estimator().fit(NOISY[:100], sample_weight=weight, X_target=OTHER[:100])
+    fitted = estimator(warm_start=True).fit(
+        NOISY[:100], sample_weight=weight, X_target=OTHER[:100]
+    )
     again = [np.repeat(values[:100], weight, axis=0) for values in (NOISY, OTHER)]
-    repeated = estimator().fit(again[0][:159], X_target=again[1][:159])
+    repeated = estimator(warm_start=True).fit(again[0][:159], X_target=again[1][:159])
     if weight.sum() > 159:
         again = regression_on_pca(*again)(NOISY)
     else:

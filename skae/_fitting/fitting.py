@@ -165,7 +165,7 @@ class Fitting:
         is_auto = self.estimator.early_stopping == "auto"
         if not is_auto or not self._has_rival or previous is not None:
             return False
-        if not can_cross_fit(self.estimator, len(self.rows)):
+        if not can_cross_fit(self.estimator, self.rows):
             return False
         n_components = self._count_components(self.rows)
         return are_soon_trained(

@@ -29,11 +29,14 @@ from skae._runtime import count_products
 PATIENCE = 0.5  # share of the epochs in which a gain has to show
 
 
-def can_cross_fit(estimator, n_samples):
-    """Tell whether rows are few, but not too few, and nothing is of one training."""
-    if estimator.warm_start or estimator.callbacks:
+def can_cross_fit(estimator, rows):
+    """Tell whether rows are few, but not too few, and nothing is of one training.
+
+    Rows that are equal count once.
+    """
+    if estimator.warm_start or estimator.callbacks or len(rows) > MOST_FOLDED:
         return False
-    return FEWEST_FOLDED <= n_samples <= MOST_FOLDED
+    return len(rows) >= FEWEST_FOLDED and rows.kinds().max() + 1 >= FEWEST_FOLDED
 
 
 def are_soon_trained(estimator, data, bottleneck, n_components, streams):

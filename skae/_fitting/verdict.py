@@ -63,7 +63,7 @@ class Verdict:
         """Return the verdict on too few rows to judge by."""
         rows = "row is" if n_samples == 1 else "rows are"
         enough = FEWEST_FOLDED
-        if n_samples >= enough:  # too large a network, warm_start or callbacks
+        if n_samples >= enough:  # equal ones, a large network, warm_start, callbacks
             enough = 4 * FEWEST_HELD_OUT
         return cls(
             f"The model is PCA: {n_samples} {rows} too few to judge a network by "
