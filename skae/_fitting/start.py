@@ -247,7 +247,7 @@ def _axes_of_few_rows(rows, n_components):
             torch.cat(
                 [_weighted(x, w) @ _weighted(y, v).T for y, (_, v) in rows.blocks()], 1
             )
-            for x, (_, w) in rows.blocks(n_times=8)  # each reads all rows
+            for x, (_, w) in rows.blocks(n_times=2)  # each reads all rows
         ]
     )
     variances, vectors = torch.linalg.eigh(gram / len(rows))
