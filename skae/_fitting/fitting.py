@@ -315,7 +315,13 @@ class Fitting:
     def _train_by_folds(self, rows):
         """Train as long as is best for rows left out, if that is better than PCA."""
         folds = CrossFit(
-            self.estimator, self.plan, self.parts, self.data, self.streams, self.net
+            self.estimator,
+            self.plan,
+            self.parts,
+            self.data,
+            self.streams,
+            self.net,
+            self._max_time(),
         )
         crossed = folds.run(rows, self._schedule)
         self.interrupted = crossed is None

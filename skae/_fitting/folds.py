@@ -167,6 +167,9 @@ class CrossFit:
 
     net : AutoencoderNet
         Untrained; its network is that with which each fold begins.
+
+    max_time : float or None
+        Seconds that one fold may take.
     """
 
     estimator: object
@@ -175,6 +178,7 @@ class CrossFit:
     data: object
     streams: object
     net: object
+    max_time: float | None
 
     def run(self, rows, schedule):
         """Return the `OutOfFold` of some rows, or None after a Ctrl-C.
@@ -210,7 +214,6 @@ class CrossFit:
         found = LeftOut(
             lambda: losses_by_size(net, left), pca_losses, left.weights(), gains
         )
-        max_time = self.estimator.max_time and self.estimator.max_time / (N_FOLDS + 1)
         training = Training(
             self.estimator,
             self.plan,
@@ -219,7 +222,7 @@ class CrossFit:
             start,
             watch=found,
             is_alone=True,
-            max_time=max_time,
+            max_time=self.max_time,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
