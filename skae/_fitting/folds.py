@@ -26,7 +26,7 @@ from skae._fitting.train import Training
 from skae._fitting.verdict import judge_losses, losses_by_size, pca_losses_by_size
 from skae._runtime import count_products
 
-PATIENCE = 0.5  # share of the epochs in which a gain has to show
+PATIENCE = 0.25  # share of the epochs in which a gain has to show, or to grow
 
 
 def can_cross_fit(estimator, rows):
@@ -109,6 +109,9 @@ class OutOfFold:
 class LeftOut(Callback):
     """Note after each epoch what the rows of a fold lose; end training without hope.
 
+    Training also ends where the gain has not grown for a while, and where it did in an
+    earlier fold.
+
     Parameters
     ----------
     measure : callable
@@ -121,6 +124,9 @@ class LeftOut(Callback):
     gains : ndarray of shape (n_epochs,)
         Sum over the rows of earlier folds of what they gain over PCA, by epoch.
 
+    patience : float
+        Epochs.
+
     Attributes
     ----------
     losses_ : list of ndarray
@@ -129,11 +135,12 @@ class LeftOut(Callback):
         With those of earlier folds.
     """
 
-    def __init__(self, measure, pca_losses, weights, gains):
+    def __init__(self, measure, pca_losses, weights, gains, patience):
         self.measure = measure
         self.pca_losses = pca_losses
         self.weights = weights
         self.gains = gains
+        self.patience = patience
         self.losses_, self.gains_ = [], []
 
     def on_epoch_end(self, net, **kwargs):
@@ -143,8 +150,14 @@ class LeftOut(Callback):
         self.losses_.append(losses)
         self.gains_.append(self.gains[len(self.gains_)] + gain)
         net.module_.train()
-        if len(self.losses_) >= PATIENCE * len(self.gains) and not self.has_hope():
+        if len(self.losses_) == len(self.gains) or self._has_waited():
             net.stops_ = True
+
+    def _has_waited(self):
+        """Tell whether there was no gain, or no larger one, for long enough."""
+        n_epochs = len(self.losses_)
+        best = int(np.argmax(self.gains_)) + 1 if self.has_hope() else 0
+        return n_epochs - best >= self.patience
 
     def has_hope(self):
         """Tell whether the network was better than PCA after some epoch."""
@@ -212,7 +225,11 @@ class CrossFit:
         learnt, left = (standardized(x, start, dtype, spoil) for x in (learnt, left))
         pca_losses = pca_losses_by_size(net, start, left)
         found = LeftOut(
-            lambda: losses_by_size(net, left), pca_losses, left.weights(), gains
+            lambda: losses_by_size(net, left),
+            pca_losses,
+            left.weights(),
+            gains,
+            PATIENCE * self.plan.max_epochs,
         )
         training = Training(
             self.estimator,
