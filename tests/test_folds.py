@@ -114,12 +114,19 @@ def test_weights_are_those_of_the_rows_that_judge():
 def test_what_is_of_one_training_holds_rows_out(settings):
     found = estimator(2, max_epochs=2, **settings)
     assert "on 40 held-out rows" in found.fit(WINE).verdict_
-    assert "160 are enough" in found.fit(WINE[:150]).verdict_
+    words = f"with {next(iter(settings))} (160 are enough)"
+    assert words in found.fit(WINE[:150]).verdict_
 
 
 def test_fewer_than_twenty_rows_are_left_to_pca():
     assert "20 are enough" in estimator().fit(CIRCLE[:19]).verdict_
     assert "each held out once" in estimator(max_epochs=2).fit(CIRCLE[:20]).verdict_
+
+
+def test_equal_rows_count_once():
+    found = estimator().fit(np.repeat(CIRCLE[:19], 4, axis=0)).verdict_
+    assert "76 rows are too few" in found
+    assert "only 19 of them differ (20 different ones are enough)" in found
 
 
 def test_many_rows_hold_a_part_out():

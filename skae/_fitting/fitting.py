@@ -6,7 +6,6 @@ import os
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -19,14 +18,14 @@ from skae._fitting.callbacks import KnownLosses
 from skae._fitting.checkpoint import Checkpoint, fingerprint
 from skae._fitting.codec import PCAStart
 from skae._fitting.density import fit_density
-from skae._fitting.folds import CrossFit, are_soon_trained, can_cross_fit
+from skae._fitting.folds import CrossFit, obstacle
 from skae._fitting.parameters import SHAPING
 from skae._fitting.parts import spoiler
 from skae._fitting.plan import N_FOLDS, make_plan
 from skae._fitting.shares import (
-    count_for_share,
+    count_components,
+    count_kept,
     explained_shares,
-    fewest,
     ordered_shares,
 )
 from skae._fitting.start import check_spread, fit_linear_start, standardized
@@ -119,7 +118,8 @@ class Fitting:
     def fit(self, previous=None):
         """Hold rows out, train on the rest, judge; `previous` is (net, start)."""
         self._look_for_checkpoint(previous)
-        self.is_folded = self._can_judge_by_folds(previous)
+        obstacle_to_folds = self._obstacle_to_folds()
+        self.is_folded = obstacle_to_folds is None
         learnt, valid = self.rows, None
         if not self.is_folded:
             learnt, valid = hold_out(self.rows, self.estimator, self.streams)
@@ -129,7 +129,7 @@ class Fitting:
                 "%d rows are too few to judge by: the model is PCA", len(learnt)
             )
             with self._begun(learnt, 0, None):
-                self.verdict = Verdict.of_few_rows(len(learnt))
+                self.verdict = Verdict.of_few_rows(len(learnt), obstacle_to_folds)
                 self._finish()
             warn_if_untrained(self.estimator.callbacks, len(learnt))
             return self
@@ -160,19 +160,15 @@ class Fitting:
         is_auto = self.estimator.early_stopping == "auto"
         return self._has_rival and valid is None and is_auto and not self.is_folded
 
-    def _can_judge_by_folds(self, previous):
-        """Tell whether rows are few, and PCA is a rival that one asked to beat."""
-        is_auto = self.estimator.early_stopping == "auto"
-        if not is_auto or not self._has_rival or previous is not None:
-            return False
-        if not can_cross_fit(self.estimator, self.rows):
-            return False
-        n_components = self._count_components(self.rows)
-        return are_soon_trained(
+    def _obstacle_to_folds(self):
+        """Return why rows do not judge by cross-fitting, to end a sentence, or None."""
+        if self.estimator.early_stopping != "auto" or not self._has_rival:
+            return " in this way"
+        return obstacle(
             self.estimator,
             self.data,
             self.parts.bottleneck,
-            n_components,
+            self._count_components,
             self.streams.copy(),
         )
 
@@ -243,17 +239,11 @@ class Fitting:
 
     def _count_components(self, learnt):
         """Return n_components, or how many PCA needs for that share of the variance."""
-        n_components = self.estimator.n_components
         if self.recipe is not None:
             return self.recipe["arguments"]["n_components"]
-        most = min(len(learnt), learnt.n_features)
-        if n_components is None:
-            return most
-        if isinstance(n_components, Integral):
-            return int(n_components)
-        start = fit_linear_start(learnt, most, self.streams.init)
+        wanted, stream = self.estimator.n_components, self.streams.init
         judges = self.held_out if self.parts.bottleneck.is_ordered else None
-        return count_for_share(start, learnt, n_components, judges)
+        return count_components(wanted, learnt, judges, stream)
 
     def _linear_start(self, rows):
         """Return PCA of rows."""
@@ -263,7 +253,8 @@ class Fitting:
     def _build(self, network, start):
         """Set an untrained net at a linear start."""
         self.start = start
-        self._check_spread()
+        dtypes = {self.plan.precision, self.rows.result_dtype()}
+        check_spread(start, self.estimator, self.parts, dtypes)
         self.net = build_net_at(
             start,
             network,
@@ -279,19 +270,6 @@ class Fitting:
         history, callbacks = self.net.history, self.net.callbacks_
         self._build(network, start)
         self.net.history, self.net.callbacks_ = history, callbacks
-
-    def _check_spread(self):
-        """Raise if a part that does not follow the units of X cannot work in them."""
-        estimator, dtypes = self.estimator, {self.plan.precision}
-        dtypes.add(self.rows.result_dtype())
-        dtype = "float64" if dtypes == {"float64"} else "float32"
-        check = partial(check_spread, self.start, dtype)
-        if not self.parts.loss.standardized:
-            check("loss", estimator.loss, True)
-        if self.parts.bottleneck.has_prior:
-            check("bottleneck", estimator.bottleneck, False)
-        if estimator.density is not None:
-            check("density", estimator.density, False)
 
     def _train(self, learnt, valid, is_continued):
         """Train the net, and keep what held-out rows prove."""
@@ -424,7 +402,7 @@ class Fitting:
 
     def _finish(self):
         """Learn what is asked for besides the net, once that is settled."""
-        rows = self._plain_rows()
+        rows = self._plain(self.rows)
         self._measure_shares(rows)
         if self.estimator.density is not None:
             seed = self.streams.split_seed % 2**32
@@ -432,36 +410,23 @@ class Fitting:
                 self.estimator.density, self.net, rows, self.start.scale, seed
             )
 
-    def _plain_rows(self):
-        """Return all rows as the net wants them, not corrupted."""
-        return self._standardized(self.rows).copy(corrupt=None)
+    def _plain(self, rows):
+        """Return rows as the net wants them, not corrupted."""
+        return self._standardized(rows).copy(corrupt=None)
 
     def _measure_shares(self, rows):
         """Set the share of the variance that each component adds, and `n_kept`."""
+        is_pca = self.verdict.proven is False
         if not self.parts.bottleneck.is_ordered:
-            is_pca = self.verdict.proven is False
             shares = self.start.shares() if is_pca else explained_shares(self.net, rows)
             self.explained_variance_ratio = shares
             return
-        shares = ordered_shares(self.net, rows)
-        if isinstance(self.estimator.n_components, float):
-            self.n_kept = self._count_kept(shares)
+        shares, wanted = ordered_shares(self.net, rows), self.estimator.n_components
+        if isinstance(wanted, float):
+            judges = self.held_out and self._plain(self.held_out)
+            self.n_kept = count_kept(self.net, shares, wanted, judges, is_pca=is_pca)
             self.net.module_.n_kept = self.n_kept
         self.explained_variance_ratio = np.diff(shares, prepend=0.0)[: self.n_kept]
-
-    def _count_kept(self, shares):
-        """Return how many components explain the share that is asked for.
-
-        Held-out rows say so, if there are any. They also said how many PCA needs, so
-        where it is the model it keeps all.
-        """
-        if self.held_out is not None:
-            if self.verdict.proven is False:
-                return len(shares)
-            judges = self._standardized(self.held_out).copy(corrupt=None)
-            shares = ordered_shares(self.net, judges)
-        sizes = self.parts.bottleneck.code_sizes(len(shares))
-        return fewest(shares, self.estimator.n_components, sizes)
 
     def _advise(self):
         """Warn of what is odd about the data or the code."""
@@ -470,7 +435,7 @@ class Fitting:
         if not self.data.form.is_image and self.parts.loss.standardized:
             names = getattr(self.estimator, "feature_names_in_", None)
             advise_on_columns(self.rows, names)
-        rows = self._plain_rows().thinned(ROWS_TO_ADVISE_BY)
+        rows = self._plain(self.rows).thinned(ROWS_TO_ADVISE_BY)
         spread = self.net.code_spread(rows)
         advise_on_code(spread, self.start, self.parts.bottleneck.has_prior)
         is_trained = self.verdict.proven is not False and self.start.spread.any()

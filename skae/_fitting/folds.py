@@ -16,6 +16,7 @@ from skae._fitting.build import build_net_at, new_network
 from skae._fitting.parts import Parts, spoiler
 from skae._fitting.plan import (
     FEWEST_FOLDED,
+    FEWEST_HELD_OUT,
     MOST_FOLDED,
     N_FOLDS,
     Plan,
@@ -26,26 +27,34 @@ from skae._fitting.train import Training
 from skae._fitting.verdict import judge_losses, losses_by_size, pca_losses_by_size
 from skae._runtime import count_products
 
-PATIENCE = 0.25  # share of the epochs in which a gain has to show, or to grow
+HOPE, PATIENCE = 0.5, 0.25  # shares of the epochs: a gain has to show, and to grow
 
 
-def can_cross_fit(estimator, rows):
-    """Tell whether rows are few, but not too few, and nothing is of one training.
+def obstacle(estimator, data, bottleneck, count_components, streams):
+    """Return why rows do not judge by cross-fitting, to end a sentence, or None.
 
-    Rows that are equal count once.
+    Rows have to be few, but not too few, where those that are equal count once; nothing
+    may belong to one training alone; and all folds have to be trained in some seconds.
+    `count_components` is called if all else suits.
     """
-    if estimator.warm_start or estimator.callbacks or len(rows) > MOST_FOLDED:
-        return False
-    return len(rows) >= FEWEST_FOLDED and rows.kinds().max() + 1 >= FEWEST_FOLDED
-
-
-def are_soon_trained(estimator, data, bottleneck, n_components, streams):
-    """Tell whether the networks of all folds take some seconds at most."""
-    rows = data.rows
-    if not can_fold(rows.n_features * n_components, len(rows)):
-        return False  # too much for the linear path alone
-    network, _ = new_network(estimator, data, bottleneck, n_components, streams)
-    return can_fold(count_products(network), len(rows))
+    rows, many = data.rows, f"({4 * FEWEST_HELD_OUT} are enough)"
+    for name in ("warm_start", "callbacks"):
+        if getattr(estimator, name):
+            return f" with {name} {many}"
+    if len(rows) < FEWEST_FOLDED:
+        return f" ({FEWEST_FOLDED} are enough)"
+    if len(rows) > MOST_FOLDED:
+        return f" by cross-fitting ({MOST_FOLDED} are its limit)"
+    n_different = rows.kinds().max() + 1
+    if n_different < FEWEST_FOLDED:
+        only = f"as only {n_different} of them differ"
+        return f", {only} ({FEWEST_FOLDED} different ones are enough)"
+    n_components = count_components(rows)
+    if can_fold(rows.n_features * n_components, len(rows)):  # the linear path alone
+        network, _ = new_network(estimator, data, bottleneck, n_components, streams)
+        if can_fold(count_products(network), len(rows)):
+            return None
+    return f" where cross-fitting takes long {many}"
 
 
 @dataclass
@@ -124,8 +133,7 @@ class LeftOut(Callback):
     gains : ndarray of shape (n_epochs,)
         Sum over the rows of earlier folds of what they gain over PCA, by epoch.
 
-    patience : float
-        Epochs.
+    max_epochs : int
 
     Attributes
     ----------
@@ -135,12 +143,12 @@ class LeftOut(Callback):
         With those of earlier folds.
     """
 
-    def __init__(self, measure, pca_losses, weights, gains, patience):
+    def __init__(self, measure, pca_losses, weights, gains, max_epochs):
         self.measure = measure
         self.pca_losses = pca_losses
         self.weights = weights
         self.gains = gains
-        self.patience = patience
+        self.max_epochs = max_epochs
         self.losses_, self.gains_ = [], []
 
     def on_epoch_end(self, net, **kwargs):
@@ -156,8 +164,10 @@ class LeftOut(Callback):
     def _has_waited(self):
         """Tell whether there was no gain, or no larger one, for long enough."""
         n_epochs = len(self.losses_)
-        best = int(np.argmax(self.gains_)) + 1 if self.has_hope() else 0
-        return n_epochs - best >= self.patience
+        if not self.has_hope():
+            return n_epochs >= HOPE * self.max_epochs
+        best = int(np.argmax(self.gains_)) + 1
+        return n_epochs - best >= PATIENCE * self.max_epochs
 
     def has_hope(self):
         """Tell whether the network was better than PCA after some epoch."""
@@ -229,7 +239,7 @@ class CrossFit:
             pca_losses,
             left.weights(),
             gains,
-            PATIENCE * self.plan.max_epochs,
+            self.plan.max_epochs,
         )
         training = Training(
             self.estimator,

@@ -3,6 +3,7 @@
 import copy
 import itertools
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +15,7 @@ from skorch.history import History
 from skae._data.rows import BatchIterator
 from skae._files.archive import with_tensors, without_tensors
 from skae._fitting.inference import NOT_IN_TRAINING, InferenceNet, sample_losses
+from skae._fitting.optimizers import check_memory, lay_out_alike, slow_down
 from skae._fitting.rates import slow_last
 from skae._fitting.user_callbacks import as_skorch_tells, is_caching, prepare, tell
 from skae._runtime import compiled, is_out_of_memory
@@ -270,7 +272,7 @@ class AutoencoderNet(InferenceNet):
         if kind == self._kind_of_optimizer():
             groups = self.optimizer_.state_dict()["param_groups"]
             self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
-            _lay_out_alike(self.optimizer_)
+            lay_out_alike(self.optimizer_)
         self.scheduler_ = self.schedule_ and self.schedule_(self.optimizer_)
 
     def _kind_of_optimizer(self):
@@ -311,7 +313,7 @@ class AutoencoderNet(InferenceNet):
         state = dict(zip(facts["keys"], facts["entries"], strict=True))
         groups = facts["groups"]
         self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
-        _lay_out_alike(self.optimizer_)
+        lay_out_alike(self.optimizer_)
         if self.scheduler_ is not None:
             self.scheduler_.load_state_dict(facts["schedule"])
 
@@ -321,11 +323,7 @@ class AutoencoderNet(InferenceNet):
         The schedule keeps its shape.
         """
         self.lr *= share
-        self.optimizer_.state.clear()
-        for group in self.optimizer_.param_groups:
-            for name in ("lr", "initial_lr", "max_lr", "min_lr"):
-                if name in group:
-                    group[name] *= share
+        slow_down(self.optimizer_, share)
 
     def load_params(self, *args, checkpoint=None, **kwargs):
         """Load what skorch has saved: of an optimizer its memory, not its settings.
@@ -375,21 +373,8 @@ class AutoencoderNet(InferenceNet):
         for group, before in zip(self.optimizer_.param_groups, kept, strict=True):
             group.clear()
             group.update(before)
-        self._check_memory()
-        _lay_out_alike(self.optimizer_)
-
-    def _check_memory(self):
-        """Raise if the optimizer has been given the memory of one of another kind."""
-        weight = torch.nn.Parameter(torch.zeros(1))
-        weight.grad = torch.zeros(1)
-        like = self.optimizer([weight], lr=self.lr)
-        try:
-            like.step()
-        except TypeError:  # it wants a closure
-            return
-        names = set(like.state[weight])
-        if any(set(entry) != names for entry in self.optimizer_.state.values()):
-            raise ValueError(f"the memory of {type(like).__name__} is {sorted(names)}.")
+        check_memory(self.optimizer_, partial(self.optimizer, lr=self.lr))
+        lay_out_alike(self.optimizer_)
 
     @contextmanager
     def _named_after_an_epoch(self, checkpoint):
@@ -484,14 +469,6 @@ class AutoencoderNet(InferenceNet):
         error = self.late_error_
         self.__dict__.update(NOT_IN_TRAINING, callbacks_=used)
         return error
-
-
-def _lay_out_alike(optimizer):
-    """Lay out in memory what an optimizer remembers as its weights: steps need it."""
-    for weight, entry in optimizer.state.items():
-        for name, value in entry.items():
-            if isinstance(value, torch.Tensor) and value.shape == weight.shape:
-                entry[name] = torch.empty_like(weight).copy_(value)
 
 
 def _is_request_to_stop(error):

@@ -39,7 +39,7 @@ class PieceFitting(Fitting):
             if self._is_far_below():
                 self._start_again()
             self.verdict = Verdict.of_piece(self.stream)
-            self._measure_shares(self._plain_rows())
+            self._measure_shares(self._plain(self.rows))
         return self
 
     def _advance(self):

@@ -1,29 +1,27 @@
 """What share of the variance each component explains."""
 
+from numbers import Integral
+
 import numpy as np
 import torch
 
-from skae._fitting.start import standardized
+from skae._fitting.start import fit_linear_start, standardized
 
 ROWS_TO_MEASURE_BY = 2000  # at most
 
 
-def fewest(shares, least, sizes=None):
-    """Return the smallest size of the code whose share is `least`, or the largest.
+def count_components(wanted, rows, judges, stream):
+    """Return `n_components` as a number.
 
-    Parameters
-    ----------
-    shares : ndarray of shape (n_components,)
-        Of the variance, that the first 1, 2, ... components explain.
-
-    least : float
-
-    sizes : list of int, default=None
-        Sizes to choose from, rising; None is all.
+    `wanted` is a number, the share of the variance that PCA of the rows is to explain
+    (see `count_for_share`), or None, as many as there are.
     """
-    sizes = np.arange(1, len(shares) + 1) if sizes is None else np.array(sizes)
-    enough = sizes[shares[sizes - 1] >= least]
-    return int(enough[0] if len(enough) else sizes[-1])
+    if isinstance(wanted, Integral):
+        return int(wanted)
+    most = min(len(rows), rows.n_features)
+    if wanted is None:
+        return most
+    return count_for_share(fit_linear_start(rows, most, stream), rows, wanted, judges)
 
 
 def count_for_share(start, rows, share, judges=None):
@@ -44,8 +42,43 @@ def count_for_share(start, rows, share, judges=None):
     if judges is not None:
         shares = _pca_shares(start, standardized(judges, start, "float64"))
         if shares[-1] >= share:
-            return fewest(shares, share)
-    return fewest(np.cumsum(np.square(start.spread)) / rows.n_features, share)
+            return _fewest(shares, share)
+    return _fewest(np.cumsum(np.square(start.spread)) / rows.n_features, share)
+
+
+def count_kept(net, shares, wanted, judges, *, is_pca):
+    """Return how many components of an ordered code explain a share of the variance.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+
+    shares : ndarray of shape (n_components,)
+        What the first 1, 2, ... components explain of the rows learnt from.
+
+    wanted : float
+
+    judges : Rows or None
+        Standardised, held out: if there are any, the share is that of theirs. They also
+        said how many PCA needs, so where it is the model it keeps all.
+
+    is_pca : bool
+    """
+    if judges is not None:
+        if is_pca:
+            return len(shares)
+        shares = ordered_shares(net, judges)
+    return _fewest(shares, wanted, net.module_.bottleneck.code_sizes(len(shares)))
+
+
+def _fewest(shares, least, sizes=None):
+    """Return the smallest size of the code whose share is `least`, or the largest.
+
+    `sizes`, rising, are those to choose from; None is all.
+    """
+    sizes = np.arange(1, len(shares) + 1) if sizes is None else np.array(sizes)
+    enough = sizes[shares[sizes - 1] >= least]
+    return int(enough[0] if len(enough) else sizes[-1])
 
 
 def _pca_shares(start, rows):

@@ -7,6 +7,7 @@ the first step the model is PCA, and every step improves on it.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -279,7 +280,33 @@ def check_start(start):
         )
 
 
-def check_spread(start, dtype, name, value, compares):
+def check_spread(start, estimator, parts, dtypes):
+    """Raise if a part that does not follow the units of X cannot work in them.
+
+    Parameters
+    ----------
+    start : LinearStart
+
+    estimator : AutoencoderTransformer
+        Read for its parameters only.
+
+    parts : Parts
+
+    dtypes : set of str
+        Of the net and of what it returns.
+    """
+    check = partial(
+        _check_spread, start, "float64" if dtypes == {"float64"} else "float32"
+    )
+    if not parts.loss.standardized:
+        check("loss", estimator.loss, True)
+    if parts.bottleneck.has_prior:
+        check("bottleneck", estimator.bottleneck, False)
+    if estimator.density is not None:
+        check("density", estimator.density, False)
+
+
+def _check_spread(start, dtype, name, value, compares):
     """Raise if X is too small or too large for what does not follow its units.
 
     That is a part of the user's, `value` of the parameter `name`. `compares` tells

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae._fitting.codec import link_at_mean
 from skae._fitting.inference import sample_losses
-from skae._fitting.plan import FEWEST_FOLDED, FEWEST_HELD_OUT, auto_n_held_out
+from skae._fitting.plan import auto_n_held_out
 from skae._warnings import warn
 
 __all__ = [
@@ -59,16 +59,15 @@ class Verdict:
     pca_loss: float | None = None
 
     @classmethod
-    def of_few_rows(cls, n_samples):
-        """Return the verdict on too few rows to judge by."""
+    def of_few_rows(cls, n_samples, obstacle):
+        """Return the verdict on rows that are too few to judge by.
+
+        `obstacle` says why they do not judge by cross-fitting, and how many are enough.
+        """
         rows = "row is" if n_samples == 1 else "rows are"
-        enough = FEWEST_FOLDED
-        if n_samples >= enough:  # equal ones, a large network, warm_start, callbacks
-            enough = 4 * FEWEST_HELD_OUT
         return cls(
-            f"The model is PCA: {n_samples} {rows} too few to judge a network by "
-            f"({enough} are enough). early_stopping=True or False trains "
-            "one nevertheless.",
+            f"The model is PCA: {n_samples} {rows} too few to judge a network by"
+            f"{obstacle}. early_stopping=True or False trains one nevertheless.",
             proven=False,
         )
 
