@@ -77,7 +77,7 @@ def test_another_scale_is_refused(name):
 )
 def test_methods_refuse_another_scale(name, method):
     seen, other = OTHERS[name]
-    estimator = AutoencoderTransformer(2).fit(seen)
+    estimator = AutoencoderTransformer(2, max_epochs=1).fit(seen)
     with pytest.raises(ValueError, match="but fit saw"):
         getattr(estimator, method)(other)
 
@@ -117,7 +117,7 @@ def test_the_same_scale_is_taken(name):
 
 def test_signals_may_go_far_beyond():
     signals = rng.normal(size=(20, 2, 50))
-    estimator = AutoencoderTransformer(2).fit(signals)
+    estimator = AutoencoderTransformer(2, max_epochs=1).fit(signals)
     assert np.isfinite(estimator.transform(1000 + signals)).all()
 
 
@@ -127,16 +127,18 @@ def test_signals_may_go_far_beyond():
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_masks_of_0_and_1_are_warned_of(dtype):
     with pytest.warns(UserWarning, match="X has only the values 0 and 1.*astype.bool"):
-        AutoencoderTransformer(2).fit(MASKS.astype(dtype))
+        AutoencoderTransformer(2, max_epochs=1).fit(MASKS.astype(dtype))
 
 
 def test_masks_as_a_target_are_warned_of():
     with pytest.warns(UserWarning, match="X_target has only the values 0 and 1"):
-        AutoencoderTransformer(2).fit(PIXELS, X_target=MASKS.astype(np.uint8))
+        AutoencoderTransformer(2, max_epochs=1).fit(
+            PIXELS, X_target=MASKS.astype(np.uint8)
+        )
 
 
 def test_masks_after_larger_pixels_are_warned_of():
-    estimator = AutoencoderTransformer(2).fit(PIXELS)
+    estimator = AutoencoderTransformer(2, max_epochs=1).fit(PIXELS)
     with pytest.warns(UserWarning, match="X has only the values 0 and 1"):
         estimator.transform(MASKS.astype(np.uint8))
 
@@ -163,7 +165,7 @@ def test_pixels_far_from_white_are_warned_of_where_the_loss_sees_it(X, message):
     ids=["pixels", "bool", "255", "floats", "8 bits in uint16", "labels"],
 )
 def test_other_pixels_are_not_warned_of(X):
-    AutoencoderTransformer(2).fit(X)
+    AutoencoderTransformer(2, max_epochs=1).fit(X)
 
 
 # Counts
@@ -218,7 +220,9 @@ def beyond(estimator, X):
     "X", [2 * FRACTIONS - 1, np.float32(FRACTIONS), PIXELS], ids=["-1", "0", "uint8"]
 )
 def test_clipped_results_stay_in_the_range_of_the_data(X):
-    estimator = AutoencoderTransformer(2, density="gaussian_mixture").fit(X)
+    estimator = AutoencoderTransformer(2, density="gaussian_mixture", max_epochs=1).fit(
+        X
+    )
     white = 255 if X.dtype == np.uint8 else 1
     low, high = X.min() / white, X.max() / white
     code = beyond(estimator, X)
@@ -236,7 +240,7 @@ def test_clipped_results_stay_in_the_range_of_the_data(X):
 
 def test_clipping_goes_by_the_range_of_the_target():
     target = 5 * FRACTIONS + 3
-    estimator = AutoencoderTransformer(2).fit(FRACTIONS, X_target=target)
+    estimator = AutoencoderTransformer(2, max_epochs=1).fit(FRACTIONS, X_target=target)
     code = beyond(estimator, FRACTIONS)
     clipped = estimator.inverse_transform(code, clip=True)
     assert_allclose(clipped, estimator.inverse_transform(code).clip(3, 8))
@@ -255,7 +259,7 @@ def test_range_of_the_data_widens_as_training_goes_on(method):
 
 def test_tables_are_clipped_too():
     X = FRACTIONS.reshape(20, -1)
-    estimator = AutoencoderTransformer(2).fit(X)
+    estimator = AutoencoderTransformer(2, max_epochs=1).fit(X)
     assert estimator.inverse_transform(beyond(estimator, X), clip=True).min() == 0
 
 
