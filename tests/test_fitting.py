@@ -208,6 +208,23 @@ def test_wide_tables_of_few_rows_get_more_decay():
         assert (np.diff(alphas) > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("sizes", "rate", "alpha"),
+    [
+        ((300, 300), 0.01, 0.01),
+        ((1000, 500, 250), 0.003, 0.25),
+        ((64, 4000), 0.00075, 0.25),
+        ((), 0.01, 0.01),
+        ("auto", 0.01, 0.01),
+    ],
+)
+def test_wide_layers_get_smaller_steps_and_more_decay(sizes, rate, alpha):
+    settings = {"hidden_layer_sizes": sizes, "learning_rate": "auto", "alpha": "auto"}
+    found = plan(30_000, **settings)
+    assert found.learning_rate == pytest.approx(rate)
+    assert found.alpha == pytest.approx(alpha)
+
+
 def test_one_epoch_of_partial_fit_decays_little():
     # 50 rows tell little of how many there will be.
     fit = fitting(noise(50), kind=PieceFitting, alpha="auto")

@@ -32,6 +32,9 @@ N_FOLDS, FEWEST_FOLDED, MOST_FOLDED = 5, 20, 600  # rows
 MOST_FOLD_WORK = 6e10  # operations
 FEW_ROWS_EPOCHS, RATE_PER_ROW, LEAST_RATE = 40, 2e-5, 3e-3
 
+# Layers wider than our own. Measured with layers of 1000, 500 and 250.
+WIDE, WIDEST = 300, 1000
+
 # Training is short: gradients of a hundred steps ago say little (torch: 0.9, 0.999).
 ADAM = {"fused": True, "betas": (0.8, 0.9), "eps": 1e-7}
 SOLVERS = {
@@ -91,6 +94,7 @@ def make_plan(
         Whether so few rows judge by cross-fitting.
     """
     rules = AUTO[network_name(estimator, data.form)]
+    width = widest_layer(estimator, rules)
     device = choose_device(estimator.device)
     batch_size = estimator.batch_size
     if batch_size == "auto":
@@ -115,9 +119,11 @@ def make_plan(
         batch_size=batch_size,
         max_epochs=max_epochs,
         n_epochs_no_change=auto_patience(estimator, max_epochs),
-        alpha=choose_alpha(estimator, rules, parts.bottleneck, shape, is_partial),
+        alpha=choose_alpha(
+            estimator, rules, parts.bottleneck, (*shape, width), is_partial
+        ),
         learning_rate=choose_learning_rate(
-            estimator, rules, parts.loss, n_train if is_folded else None
+            estimator, rules, parts.loss, width, n_train if is_folded else None
         ),
         precision=precision,
         device=device,
@@ -131,6 +137,14 @@ def network_name(estimator, form):
     if network == "auto":
         return form.network
     return network if isinstance(network, str) else None
+
+
+def widest_layer(estimator, rules):
+    """Return the width of the widest layer that was asked for, or 0."""
+    sizes = estimator.hidden_layer_sizes
+    return (
+        0 if isinstance(sizes, str) or not rules.has_widths else max(sizes, default=0)
+    )
 
 
 def auto_sizes(network, data, n_components):
@@ -170,16 +184,15 @@ def choose_alpha(estimator, rules, bottleneck, shape, is_partial):
     return rules.alpha(*shape)
 
 
-def choose_learning_rate(estimator, rules, loss, n_folded):
+def choose_learning_rate(estimator, rules, loss, width, n_folded):
     """Return `learning_rate`; "auto" goes by the network, the loss and few rows."""
     if estimator.learning_rate != "auto":
         return estimator.learning_rate
     rate = min(rules.learning_rate, loss.most_learning_rate)
-    return (
-        rate
-        if n_folded is None
-        else min(rate, max(RATE_PER_ROW * n_folded, LEAST_RATE))
-    )
+    rate *= min(1.0, WIDE / max(width, 1))
+    if n_folded is None:
+        return rate
+    return min(rate, max(RATE_PER_ROW * n_folded, LEAST_RATE))
 
 
 def solver_class_and_options(solver):
@@ -215,16 +228,20 @@ def auto_max_epochs(n_batches, epoch_work, least=EPOCHS, is_folded=False):
     return min(max(least, cheap), math.ceil(MOST_STEPS / n_batches))
 
 
-def auto_alpha(n_samples, n_features):
+def auto_alpha(n_samples, n_features, width=0):
     """Return ((n_features + 200) / n_samples)**2, between 0.01 and 1.
 
-    Wide tables of few rows are learnt by heart unless the weights are held down.
+    Wide tables of few rows are learnt by heart unless the weights are held down. So are
+    many rows by wide layers: these get half of the rule of convolutions, or the part of
+    it that goes with their width.
     """
     ratio = (n_features + 200) / n_samples
-    return float(np.clip(ratio**2, LEAST_ALPHA, 1.0))
+    by_width = np.clip((width - WIDE) / (WIDEST - WIDE), 0, 1) / 2
+    found = max(ratio**2, by_width * auto_conv_alpha(n_samples))
+    return float(np.clip(found, LEAST_ALPHA, 1.0))
 
 
-def auto_conv_alpha(n_samples, n_features):
+def auto_conv_alpha(n_samples, n_features=None, width=None):
     """Return the root of 7500 / n_samples, at most 1.
 
     Convolutional networks are large, and learn thousands of images by heart.
@@ -247,11 +264,12 @@ class AutoRules:
     learning_rate: float = 1e-2
     alpha: Callable = auto_alpha
     most_rows: Callable = lambda n_features: 512  # in a batch
+    has_widths: bool = True  # `hidden_layer_sizes` are those of fully connected layers
 
 
 AUTO = {
     "mlp": AutoRules(),
     # Wide, so small steps; not cheaper in bulk.
-    "conv": AutoRules(3e-3, auto_conv_alpha, auto_conv_rows),
-    None: AutoRules(),  # a network of the user
+    "conv": AutoRules(3e-3, auto_conv_alpha, auto_conv_rows, has_widths=False),
+    None: AutoRules(has_widths=False),  # a network of the user
 }
