@@ -192,9 +192,11 @@ class AutoencoderTransformer(
     alpha : "auto" or float, default="auto"
         Weight decay, in [0, inf). "auto" is ``((n_features + 200) / n_samples)**2``,
         at least 0.01 and at most 1; for ``network="conv"`` it is the root of
-        ``7500 / n_samples``, at most 1. It is 0.01 in `partial_fit` and for the
-        bottlenecks "variational" and "wae", whose prior it would work against, and 0
-        for solvers other than AdamW, where decay works on the gradient.
+        ``7500 / n_samples``, at most 1. Layers of 1000 or more in `hidden_layer_sizes`
+        get at least half of that, narrower ones less, and layers up to 300 nothing
+        more. It is 0.01 in `partial_fit` and for the bottlenecks "variational" and
+        "wae", whose prior it would work against, and 0 for solvers other than AdamW,
+        where decay works on the gradient.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a
@@ -203,7 +205,8 @@ class AutoencoderTransformer(
     learning_rate : "auto" or float, default="auto"
         Step size of the solver, in (0, inf); the largest one if there is a schedule.
         "auto" is 0.003 for ``network="conv"``, whose layers are wider, and for the
-        losses of counts, which are steep, else 0.01; where rows judge by
+        losses of counts, which are steep, else 0.01; less for layers of more than 300
+        in `hidden_layer_sizes`, 0.003 for layers of 1000; where rows judge by
         cross-fitting, 0.003 up to 150 of them, then in proportion; less where PCA
         leaves less than 0.3 % of the variance. Weights that X itself is multiplied by
         get a share of it, the smaller the further all values of a row swing together:
