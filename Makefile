@@ -62,6 +62,9 @@ bench: .venv/.test
 	.venv/bin/python benchmarks/model_files.py
 	.venv/bin/python benchmarks/partial_fit.py
 	.venv/bin/python benchmarks/checkpoints.py
+	.venv/bin/python benchmarks/learning_rate.py
+	.venv/bin/python benchmarks/small_data.py $(DATA_FLAG)
+	.venv/bin/python benchmarks/long_fits.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/images.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/family.py $(DATA_FLAG)
 	.venv/bin/python benchmarks/quality.py $(DATA_FLAG) $(QUALITY_FLAGS) \
