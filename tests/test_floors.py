@@ -24,6 +24,7 @@ FLOORS = [
         "_fitting.callbacks",
         "_fitting.checkpoint",
         "_fitting.density",
+        "_fitting.optimizers",
         "_fitting.parts",
         "_fitting.plan",
         "_fitting.rates",
