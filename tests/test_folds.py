@@ -126,7 +126,7 @@ def test_fewer_than_twenty_rows_are_left_to_pca():
 def test_equal_rows_count_once():
     found = estimator().fit(np.repeat(CIRCLE[:19], 4, axis=0)).verdict_
     assert "76 rows are too few" in found
-    assert "only 19 of them differ (20 different ones are enough)" in found
+    assert "only 19 are different (20 are enough)" in found
 
 
 def test_many_rows_hold_a_part_out():

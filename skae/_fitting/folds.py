@@ -47,8 +47,9 @@ def obstacle(estimator, data, bottleneck, count_components, streams):
         return f" by cross-fitting ({MOST_FOLDED} are its limit)"
     n_different = rows.kinds().max() + 1
     if n_different < FEWEST_FOLDED:
-        only = f"as only {n_different} of them differ"
-        return f", {only} ({FEWEST_FOLDED} different ones are enough)"
+        verb = "is" if n_different == 1 else "are"
+        only = f"as only {n_different} {verb} different"
+        return f", {only} ({FEWEST_FOLDED} are enough)"
     n_components = count_components(rows)
     if can_fold(rows.n_features * n_components, len(rows)):  # the linear path alone
         network, _ = new_network(estimator, data, bottleneck, n_components, streams)
