@@ -29,6 +29,7 @@ from skae.networks import MLPAutoencoder
 
 LAYERS = {"mlp": (1000, 500, 250), "conv": "auto"}
 SIZE, SEED = 30, 0
+FITS = ("skae", "loop")
 
 
 def bare(network, shape, size):
@@ -39,7 +40,7 @@ def bare(network, shape, size):
     return MLPAutoencoder(shape[0] * shape[1], size, LAYERS[network])
 
 
-def results(network, X, X_test, epochs):
+def results(network, X, X_test, epochs, fits):
     """Yield a row for each number of epochs, skae first."""
     n_pixels = X[0].size
 
@@ -49,7 +50,7 @@ def results(network, X, X_test, epochs):
         progress(found)
         return found
 
-    for n_epochs in epochs:
+    for n_epochs in epochs if "skae" in fits else ():
         model = AutoencoderTransformer(
             SIZE,
             network=network,
@@ -60,6 +61,8 @@ def results(network, X, X_test, epochs):
         _, seconds = timed(model.fit, X)
         error = pixel_error(model, X_test)
         yield row(f"skae, max_epochs={n_epochs}", n_epochs, seconds, error)
+    if "loop" not in fits:
+        return
     flat = [as_tensor(x) for x in (X, X_test)]
     loop = loop_until(0, bare(network, X.shape[1:], SIZE), *flat, max(epochs))
     for epoch, seconds, error in loop:
@@ -72,6 +75,7 @@ def main():
     found.add_argument("--data", help="folder with the two files")
     found.add_argument("--networks", nargs="+", choices=LAYERS, default=list(LAYERS))
     found.add_argument("--rows", type=int, help="training images, all by default")
+    found.add_argument("--fits", nargs="+", choices=FITS, default=FITS)
     found.add_argument("--epochs", nargs="+", type=int, default=[18, 50, 100])
     options = found.parse_args()
     use_one_thread()
@@ -83,7 +87,7 @@ def main():
     error = np.square(pca.inverse_transform(pca.transform(flat)) - flat).sum(1).mean()
     rows = [{"network": "", "fit": "PCA", "CPU seconds": seconds, "error": error}]
     for network in options.networks:
-        rows += results(network, X, X_test, options.epochs)
+        rows += results(network, X, X_test, options.epochs, options.fits)
     table = pd.DataFrame(rows)[["network", "fit", "epochs", "CPU seconds", "error"]]
     table["epochs"] = table["epochs"].astype("Int64")
     report(

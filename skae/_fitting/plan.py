@@ -102,11 +102,12 @@ def make_plan(
         batch_size = min(auto_batch_size(n_train), most_rows)
     row_work = 6 * max(count_products(network), 1)  # forward 2, backward 4
     step_work = row_work * min(batch_size, n_train)
+    n_batches = -(-n_train // batch_size)
+    least = EPOCHS if parts.corruption is None else SPOILT_EPOCHS
+    usual = auto_max_epochs(n_batches, row_work * n_train, least, is_folded)
+    usual *= parts.bottleneck.effort
     if max_epochs == "auto":
-        n_batches = -(-n_train // batch_size)
-        least = EPOCHS if parts.corruption is None else SPOILT_EPOCHS
-        max_epochs = auto_max_epochs(n_batches, row_work * n_train, least, is_folded)
-        max_epochs *= parts.bottleneck.effort
+        max_epochs = usual
     precision = choose_precision(
         estimator.precision,
         data.rows.result_dtype(),
@@ -114,13 +115,14 @@ def make_plan(
         fit_work=row_work * n_train * max_epochs,
         device=device,
     )
-    shape = n_train, data.rows.n_features
+    shape = n_train, data.rows.n_features, width
+    length = 1.0 if is_partial else max_epochs / usual
     return Plan(
         batch_size=batch_size,
         max_epochs=max_epochs,
         n_epochs_no_change=auto_patience(estimator, max_epochs),
         alpha=choose_alpha(
-            estimator, rules, parts.bottleneck, (*shape, width), is_partial
+            estimator, rules, parts.bottleneck, shape, length, is_partial=is_partial
         ),
         learning_rate=choose_learning_rate(
             estimator, rules, parts.loss, width, n_train if is_folded else None
@@ -173,15 +175,20 @@ def auto_patience(estimator, max_epochs):
     return PATIENCE if estimator.schedule == "constant" else max_epochs
 
 
-def choose_alpha(estimator, rules, bottleneck, shape, is_partial):
-    """Return the decay by shape, for solvers that decay apart from gradients."""
+def choose_alpha(estimator, rules, bottleneck, shape, length, *, is_partial):
+    """Return the decay by shape, for solvers that decay apart from gradients.
+
+    `length` is that of the fit, as a share of what "auto" would take: more passes learn
+    more by heart, so that longer fits decay more.
+    """
     if estimator.alpha != "auto":
         return estimator.alpha
     if not issubclass(solver_class_and_options(estimator.solver)[0], AdamW):
         return 0.0
     if is_partial or bottleneck.has_prior:  # decay stretches codes
         return LEAST_ALPHA
-    return rules.alpha(*shape)
+    alpha = rules.alpha(*shape)
+    return max(alpha, min(alpha * length, rules.most_alpha))
 
 
 def choose_learning_rate(estimator, rules, loss, width, n_folded):
@@ -263,6 +270,7 @@ class AutoRules:
 
     learning_rate: float = 1e-2
     alpha: Callable = auto_alpha
+    most_alpha: float = 1.0  # in a long fit
     most_rows: Callable = lambda n_features: 512  # in a batch
     has_widths: bool = True  # `hidden_layer_sizes` are those of fully connected layers
 
@@ -270,6 +278,8 @@ class AutoRules:
 AUTO = {
     "mlp": AutoRules(),
     # Wide, so small steps; not cheaper in bulk.
-    "conv": AutoRules(3e-3, auto_conv_alpha, auto_conv_rows, has_widths=False),
+    "conv": AutoRules(
+        3e-3, auto_conv_alpha, 3.0, most_rows=auto_conv_rows, has_widths=False
+    ),
     None: AutoRules(has_widths=False),  # a network of the user
 }
