@@ -225,6 +225,20 @@ def test_wide_layers_get_smaller_steps_and_more_decay(sizes, rate, alpha):
     assert found.alpha == pytest.approx(alpha)
 
 
+@pytest.mark.parametrize(
+    ("settings", "alpha"),
+    [
+        ({}, 0.01),
+        ({"max_epochs": 9}, 0.01),
+        ({"max_epochs": 90}, 0.05),
+        ({"max_epochs": 9000}, 1),
+    ],
+)
+def test_longer_fits_decay_more(settings, alpha):
+    wide = {"n_features": 400, "alpha": "auto", "max_epochs": "auto"}
+    assert plan(200_000, **wide | settings).alpha == pytest.approx(alpha)
+
+
 def test_one_epoch_of_partial_fit_decays_little():
     # 50 rows tell little of how many there will be.
     fit = fitting(noise(50), kind=PieceFitting, alpha="auto")
