@@ -195,9 +195,9 @@ class AutoencoderTransformer(
         ``7500 / n_samples``, at most 1. Layers of 1000 or more in `hidden_layer_sizes`
         get at least half of that, narrower ones less, and layers up to 300 nothing
         more. A fit of more epochs than ``max_epochs="auto"`` would take decays more by
-        that factor, up to 1, or 3 for "conv". It is 0.01 in `partial_fit` and for the
-        bottlenecks "variational" and "wae", whose prior it would work against, and 0
-        for solvers other than AdamW, where decay works on the gradient.
+        the root of that factor, up to 1, or 3 for "conv". It is 0.01 in `partial_fit`
+        and for the bottlenecks "variational" and "wae", whose prior it would work
+        against, and 0 for solvers other than AdamW, where decay works on the gradient.
 
     solver : {"adamw", "adam", "sgd"} or torch optimizer class, default="adamw"
         "adamw" and "adam" have betas of 0.8 and 0.9, as training is short; "sgd" has a

@@ -179,7 +179,7 @@ def choose_alpha(estimator, rules, bottleneck, shape, length, *, is_partial):
     """Return the decay by shape, for solvers that decay apart from gradients.
 
     `length` is that of the fit, as a share of what "auto" would take: more passes learn
-    more by heart, so that longer fits decay more.
+    more by heart, so that longer fits decay more, by the root of it.
     """
     if estimator.alpha != "auto":
         return estimator.alpha
@@ -188,7 +188,7 @@ def choose_alpha(estimator, rules, bottleneck, shape, length, *, is_partial):
     if is_partial or bottleneck.has_prior:  # decay stretches codes
         return LEAST_ALPHA
     alpha = rules.alpha(*shape)
-    return max(alpha, min(alpha * length, rules.most_alpha))
+    return max(alpha, min(alpha * math.sqrt(length), rules.most_alpha))
 
 
 def choose_learning_rate(estimator, rules, loss, width, n_folded):
