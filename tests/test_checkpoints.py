@@ -213,7 +213,7 @@ def test_time_before_the_kill_counts(tmp_path):
 
     slow = estimator(max_epochs=1000, max_time=3.0, checkpoint=tmp_path)
     with pytest.raises(Killed):
-        slow.set_params(callbacks=[Slow(3)]).fit(X)
+        slow.set_params(callbacks=[Slow(2)]).fit(X)
     slow.set_params(callbacks=[Slow(1000)]).fit(X)
     assert slow.n_epochs_ <= 5
 
