@@ -161,9 +161,9 @@ class Fitting:
         return self._has_rival and valid is None and is_auto and not self.is_folded
 
     def _obstacle_to_folds(self):
-        """Return why rows do not judge by cross-fitting, to end a sentence, or None."""
+        """Return why rows do not judge by cross-fitting, or None (see `obstacle`)."""
         if self.estimator.early_stopping != "auto" or not self._has_rival:
-            return " in this way"
+            return ""
         return obstacle(
             self.estimator,
             self.data,

@@ -33,8 +33,9 @@ HOPE, PATIENCE = 0.5, 0.25  # shares of the epochs: a gain has to show, and to g
 def obstacle(estimator, data, bottleneck, count_components, streams):
     """Return why rows do not judge by cross-fitting, to end a sentence, or None.
 
-    Rows have to be few, but not too few, where those that are equal count once; nothing
-    may belong to one training alone; and all folds have to be trained in some seconds.
+    It is empty where nobody is to be told. Rows have to be few, but not too few, where
+    those that are equal count once; nothing may belong to one training alone; and all
+    folds have to be trained in some seconds.
     `count_components` is called if all else suits.
     """
     rows, many = data.rows, f"({4 * FEWEST_HELD_OUT} are enough)"
@@ -44,7 +45,7 @@ def obstacle(estimator, data, bottleneck, count_components, streams):
     if len(rows) < FEWEST_FOLDED:
         return f" ({FEWEST_FOLDED} are enough)"
     if len(rows) > MOST_FOLDED:
-        return f" by cross-fitting ({MOST_FOLDED} are its limit)"
+        return ""
     n_different = rows.kinds().max() + 1
     if n_different < FEWEST_FOLDED:
         verb = "is" if n_different == 1 else "are"

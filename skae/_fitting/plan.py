@@ -144,9 +144,9 @@ def network_name(estimator, form):
 def widest_layer(estimator, rules):
     """Return the width of the widest layer that was asked for, or 0."""
     sizes = estimator.hidden_layer_sizes
-    return (
-        0 if isinstance(sizes, str) or not rules.has_widths else max(sizes, default=0)
-    )
+    if isinstance(sizes, str) or not rules.has_widths:
+        return 0
+    return max(sizes, default=0)
 
 
 def auto_sizes(network, data, n_components):
